@@ -1,0 +1,34 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [.package(name: "cachekit", path: "..")],
+    targets: [
+        // What each figure is compared with, as plain C calls; it links the same system libraries as CacheKit.
+        .target(
+            name: "Floors",
+            linkerSettings: [
+                .linkedLibrary("crypto"), .linkedLibrary("lz4"), .linkedLibrary("xxhash"), .linkedLibrary("sqlite3"),
+                .linkedLibrary("hiredis"),
+            ]),
+        .executableTarget(
+            name: "bench",
+            dependencies: [
+                "Floors",
+                .product(name: "CacheKit", package: "cachekit"),
+                .product(name: "CacheKitCore", package: "cachekit"),
+                .product(name: "CacheKitRedis", package: "cachekit"),
+                .product(name: "CacheKitSQLite", package: "cachekit"),
+                .product(name: "CacheKitSync", package: "cachekit"),
+            ],
+            swiftSettings: [
+                .enableUpcomingFeature("ExistentialAny"),
+                .enableUpcomingFeature("InternalImportsByDefault"),
+                .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+                .treatAllWarnings(as: .error),
+            ]),
+    ],
+    swiftLanguageModes: [.v6]
+)

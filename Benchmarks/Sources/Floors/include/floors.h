@@ -1,0 +1,40 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// The least that each job can cost: the C libraries called directly, with handles and buffers kept between calls.
+// Functions that can fail return 0 then, unless they say otherwise.
+
+// AES-256-GCM with a kept context per direction. Sealed form: nonce(12) || ciphertext || tag(16).
+typedef struct floor_cipher floor_cipher;
+floor_cipher *floor_cipher_new(const uint8_t *key);
+void floor_cipher_free(floor_cipher *cipher);
+int floor_seal(floor_cipher *cipher, const void *aad, size_t aad_count, const void *plain, size_t count, void *sealed);
+int floor_open(floor_cipher *cipher, const void *aad, size_t aad_count, const void *sealed, size_t count, void *plain);
+// Opens into memory allocated for this call and freed again.
+int floor_open_fresh(floor_cipher *cipher, const void *aad, size_t aad_count, const void *sealed, size_t count);
+
+// LZ4 and XXH3-64 of the original, out; the count of compressed bytes. And back: 1 if the hash is right.
+size_t floor_compress(const void *bytes, size_t count, void *block, size_t capacity, uint64_t *hash);
+int floor_decompress(const void *block, size_t block_count, void *bytes, size_t count, uint64_t hash);
+
+// One table `rows(id INTEGER PRIMARY KEY, value BLOB)`, WAL, synchronous=FULL, statements kept.
+typedef struct floor_database floor_database;
+floor_database *floor_database_open(const char *path);
+void floor_database_close(floor_database *database);
+int floor_database_begin(floor_database *database);
+int floor_database_put(floor_database *database, int64_t id, const void *value, size_t count);
+int floor_database_commit(floor_database *database);
+int floor_database_checkpoint(floor_database *database);
+// The value's length, or -1; the value is copied into memory allocated for this call and freed again.
+int64_t floor_database_get(floor_database *database, int64_t id);
+
+// A blocking hiredis connection over a unix socket.
+typedef struct floor_redis floor_redis;
+floor_redis *floor_redis_connect(const char *path);
+void floor_redis_close(floor_redis *redis);
+// Appends `SET key value PX milliseconds` to the pipeline.
+int floor_redis_append_set(
+    floor_redis *redis, const void *key, size_t key_count, const void *value, size_t count, int64_t milliseconds);
+// Sends the pipeline and reads that many replies, all of which must be `OK`.
+int floor_redis_replies(floor_redis *redis, size_t count);

@@ -1,0 +1,44 @@
+#include "floors.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct floor_redis {
+    redisContext *context;
+};
+
+floor_redis *floor_redis_connect(const char *path) {
+    floor_redis *redis = calloc(1, sizeof *redis);
+    if (!redis) return NULL;
+    redis->context = redisConnectUnix(path);
+    if (redis->context && !redis->context->err) return redis;
+    floor_redis_close(redis);
+    return NULL;
+}
+
+void floor_redis_close(floor_redis *redis) {
+    if (redis->context) redisFree(redis->context);
+    free(redis);
+}
+
+int floor_redis_append_set(
+    floor_redis *redis, const void *key, size_t key_count, const void *value, size_t count, int64_t milliseconds) {
+    char expiry[24];
+    int expiry_count = snprintf(expiry, sizeof expiry, "%lld", (long long)milliseconds);
+    const char *arguments[] = {"SET", key, value, "PX", expiry};
+    const size_t counts[] = {3, key_count, count, 2, (size_t)expiry_count};
+    return redisAppendCommandArgv(redis->context, 5, arguments, counts) == REDIS_OK;
+}
+
+int floor_redis_replies(floor_redis *redis, size_t count) {
+    for (size_t index = 0; index < count; index++) {
+        redisReply *reply = NULL;
+        if (redisGetReply(redis->context, (void **)&reply) != REDIS_OK) return 0;
+        int ok = reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "OK") == 0;
+        freeReplyObject(reply);
+        if (!ok) return 0;
+    }
+    return 1;
+}

@@ -1,0 +1,50 @@
+# CacheKit for Swift. Every step a person or CI runs; `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test interop bench crash sanitize format lint install clean
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+FORMATTED := Sources Tests migrations Plugins Benchmarks/Sources Package.swift Benchmarks/Package.swift
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+deps: ## Install the Debian packages that building and testing need (asks for sudo only if not root)
+	@Scripts/install-deps.sh
+
+build: deps ## Build the command in release: .build/release/cachekit
+	$(SWIFT) build -c release --product cachekit
+
+demo: ## Import a real data set into an encrypted file, offline; then push it to a throwaway Redis
+	@Scripts/install-deps.sh --demo
+	@Scripts/demo.sh
+
+test: deps ## Run all tests
+	$(SWIFT) test --no-parallel
+
+interop: deps ## Prove both ways against the real Python SDK on a throwaway Redis
+	@Scripts/interop.sh
+
+bench: deps ## Pair every figure with its floor; JSON in .build/bench.json
+	$(SWIFT) run -c release --package-path Benchmarks bench
+
+crash: deps ## Kill a writing process at random moments, 50 rounds
+	CACHEKIT_CRASH_ROUNDS=50 $(SWIFT) test --filter CrashTests
+
+sanitize: deps ## Run the tests under the address and the thread sanitizer
+	@Scripts/sanitize.sh
+
+format: ## Format every Swift file in place
+	$(SWIFT) format --in-place --recursive --parallel $(FORMATTED)
+
+lint: ## Check the format; fails on any finding
+	$(SWIFT) format lint --strict --recursive --parallel $(FORMATTED)
+
+install: build ## Put the command into PREFIX/bin (default /usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 .build/release/cachekit '$(DESTDIR)$(PREFIX)/bin/cachekit'
+
+clean: ## Remove what was built
+	rm -rf .build Benchmarks/.build

@@ -1,0 +1,129 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "cachekit",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "CacheKit", targets: ["CacheKit"]),
+        .library(name: "CacheKitCore", targets: ["CacheKitCore"]),
+        .library(name: "CacheKitSQLite", targets: ["CacheKitSQLite"]),
+        .library(name: "CacheKitRedis", targets: ["CacheKitRedis"]),
+        .library(name: "CacheKitSync", targets: ["CacheKitSync"]),
+        .library(name: "CacheKitTesting", targets: ["CacheKitTesting"]),
+        .executable(name: "cachekit", targets: ["CacheKitCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+    ],
+    targets: [
+        // C libraries: a module map and a shim header each, no logic.
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"]), .brew(["lz4"])]),
+        .systemLibrary(
+            name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"]), .brew(["xxhash"])]),
+        // hiredis: SwiftPM refuses the -D flag of its pkg-config file; the module map links it.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
+
+        // The numbered SQL files, embedded as bytes when the library is built.
+        .target(
+            name: "Migrations", path: "migrations",
+            resources: [.embedInCode("m0001_initial.sql")]),
+
+        .target(name: "CacheKitCore", dependencies: ["COpenSSL", "CLZ4", "CXXHash"]),
+        .target(
+            name: "CacheKit",
+            dependencies: [
+                "CacheKitCore",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ]),
+        .target(
+            name: "CacheKitSync",
+            dependencies: ["CacheKit", "CacheKitCore", .product(name: "Logging", package: "swift-log")]),
+        .target(
+            name: "CacheKitSQLite",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CSQLite", "Migrations",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "CacheKitRedis",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CHiredis", .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore"]),
+        .executableTarget(
+            name: "CacheKitCLI",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            plugins: ["BuildCommit"]),
+        .plugin(name: "BuildCommit", capability: .buildTool()),
+
+        // A process of its own that writes until its parent kills it.
+        .executableTarget(
+            name: "CrashChild", dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite"],
+            path: "Tests/CrashChild"),
+        // The Swift end of `make interop`; the other end is the Python SDK.
+        .executableTarget(
+            name: "InteropPeer", dependencies: ["CacheKit", "CacheKitRedis"], path: "Tests/InteropPeer"),
+        .testTarget(name: "CacheKitCoreTests", dependencies: ["CacheKitCore"]),
+        .testTarget(
+            name: "CacheKitTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ]),
+        .testTarget(
+            name: "CacheKitSyncTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "CacheKitSQLiteTests",
+            dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting", "CSQLite", "Migrations"]),
+        .testTarget(
+            name: "CacheKitRedisTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
+            ]),
+        .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitTesting"]),
+        .testTarget(
+            name: "CrashTests", dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite"]),
+        .testTarget(name: "TidyTests"),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+// One list of strict settings for every Swift target. No `unsafeFlags`: a package with them can't be a dependency.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+for target in package.targets where target.type != .system && target.type != .plugin {
+    target.swiftSettings = (target.swiftSettings ?? []) + settings
+}

@@ -1,0 +1,54 @@
+public import CacheKitCore
+
+/// One row of the local store, as operators see it.
+public struct LocalEntry: Sendable {
+    /// The key.
+    public var key: CacheKey
+    /// The change it stands under; where the next page starts.
+    public var sequence: ChangeSequence
+    /// How its bytes are laid out.
+    public var mode: NamespaceMode
+    /// Written here or read from the remote.
+    public var origin: EntryOrigin
+    /// When it stops being served; for a delete, when it may be forgotten.
+    public var expiresAt: Timestamp
+    /// Bytes as stored; 0 for a delete.
+    public var byteCount: Int
+    /// Whether this is a delete.
+    public var isTombstone: Bool
+    let row: StoredEntry
+}
+
+extension Cache {
+    /// Rows of the local store in order of change, at most `limit`; start with `.zero` and go on from the last `sequence`.
+    ///
+    /// - Throws: ``CacheError/Code/invalidConfiguration`` without a local store.
+    public func localEntries(after: ChangeSequence, limit: Int) async throws(CacheError) -> [LocalEntry] {
+        try lifecycle.requireOpen()
+        guard let local else {
+            throw CacheError(.invalidConfiguration, "this cache has no local store to list; give it a file")
+        }
+        let changes = try await local.changes(after: after, origin: nil, limit: limit, byteLimit: 4 << 20)
+        return changes.map { change in
+            LocalEntry(
+                key: change.key, sequence: change.entry.sequence, mode: change.entry.mode, origin: change.entry.origin,
+                expiresAt: change.entry.expiresAt, byteCount: change.entry.value?.count ?? 0,
+                isTombstone: change.entry.isTombstone, row: change.entry)
+        }
+    }
+
+    /// Opens and decodes a listed row; `nil` for a delete.
+    ///
+    /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
+    public func document(of entry: LocalEntry) throws(CacheError) -> MessagePackValue? {
+        guard let stored = MemoryEntry(entry.row) else { return nil }
+        return try sealer.withDocument(of: stored, key: entry.key) { document throws(CacheError) in
+            try ValueCodec<MessagePackValue>.document.decode(document)
+        }
+    }
+
+    /// What the local store holds; `nil` without one.
+    public func localStatistics() async throws(CacheError) -> LocalStoreStatistics? {
+        try await local?.statistics()
+    }
+}

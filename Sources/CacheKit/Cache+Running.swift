@@ -1,0 +1,131 @@
+import CacheKitCore
+import Logging
+import Synchronization
+
+/// Background work: pushing, sweeping, and hearing of other processes' changes.
+extension Cache {
+    /// Does all background work until the task is cancelled or the cache is shut down.
+    ///
+    /// Fits `Service` of swift-service-lifecycle. Cancelling leaves what is pending in the file; ``shutdown(deadline:)``
+    /// drains it first.
+    public func run() async {
+        lifecycle.beginRun()
+        defer { lifecycle.endRun() }
+        await withTaskGroup(of: Void.self) { group in
+            if let synchronizer { group.addTask { await synchronizer.run() } }
+            if let local {
+                group.addTask { await self.maintain(local) }
+                group.addTask { await self.followForeignCommits(local) }
+            }
+            group.addTask { await self.exportMetrics() }
+            await lifecycle.waitUntilClosed()
+            group.cancelAll()
+        }
+    }
+
+    /// Runs the cache while `body` runs, then drains and closes it.
+    ///
+    /// - Parameter deadline: How long draining may take; what is pending after it stays in the file.
+    /// - Throws: What `body` throws.
+    public func running<Result>(
+        drain deadline: Duration = .seconds(10), _ body: () async throws -> Result
+    ) async throws -> Result {
+        // Before the child task starts, so that a write in between does not warn.
+        lifecycle.beginRun()
+        defer { lifecycle.endRun() }
+        // Cancelled and awaited when this scope ends.
+        async let _ = run()
+        do {
+            let result = try await body()
+            await shutdown(deadline: deadline)
+            return result
+        } catch {
+            await shutdown(deadline: deadline)
+            throw error
+        }
+    }
+
+    /// Pushes what is pending, for at most `deadline`, then closes every tier; again only waits for that.
+    ///
+    /// Calls made afterwards throw ``CacheError/Code/shutdown``.
+    public func shutdown(deadline: Duration = .seconds(10)) async {
+        guard lifecycle.shutDown() else { return await lifecycle.waitUntilClosed() }
+        defer { lifecycle.close() }
+        if let synchronizer {
+            let status = await synchronizer.drain(deadline: deadline)
+            if status.backlog.changes > 0 {
+                configuration.logger.notice(
+                    "changes stay in the file until the next run", metadata: ["pending": "\(status.backlog.changes)"])
+            }
+        }
+        await remote?.close()
+        await local?.close()
+        memory.close()
+    }
+
+    /// What is waiting for the remote, whether it moves, what failed; `nil` without a synchronizer.
+    public func syncStatus() async throws(CacheError) -> SyncStatus? {
+        try await synchronizer?.status()
+    }
+
+    /// Pushes what is pending for at most `deadline`, without shutting down; `nil` without a synchronizer.
+    public func push(deadline: Duration) async -> SyncStatus? {
+        await synchronizer?.drain(deadline: deadline)
+    }
+
+    private func maintain(_ local: any LocalStore) async {
+        await every(configuration.maintenanceInterval, "maintenance of the local store") {
+            () async throws(CacheError) in
+            while try await local.maintain(), !Task.isCancelled, !self.lifecycle.isShutDown { await Task.yield() }
+        }
+    }
+
+    /// Drops from memory what another process has changed in the file.
+    private func followForeignCommits(_ local: any LocalStore) async {
+        // The store says it once. What it said before this run, or before a failure, still has to be caught up with.
+        var isBehind = true
+        await every(configuration.coherenceInterval, "following the local store") { () async throws(CacheError) in
+            if try await local.hasForeignCommits() { isBehind = true }
+            while isBehind, !Task.isCancelled { isBehind = try await self.followOnce(local) }
+        }
+    }
+
+    /// Takes in one batch of the feed; `false` when nothing is left.
+    private func followOnce(_ local: any LocalStore) async throws(CacheError) -> Bool {
+        let seen = lifecycle.seen.withLock { $0 }
+        let changes = try await local.changes(after: seen, origin: nil, limit: 512, byteLimit: 4 << 20)
+        guard let last = changes.last else { return false }
+        for change in changes {
+            let hash = Hash128(change.key)
+            memory.shard(hash).invalidate(hash, below: change.entry.sequence)
+        }
+        lifecycle.seen.withLock { $0 = max($0, last.entry.sequence) }
+        return true
+    }
+
+    private func exportMetrics() async {
+        while !Task.isCancelled, !lifecycle.isShutDown {
+            let status = try? await synchronizer?.status()
+            exporter.withLock { $0.export(statistics, status: status) }
+            do { try await clock.sleep(for: .seconds(10)) } catch { break }
+        }
+        exporter.withLock { $0.export(statistics, status: nil) }
+    }
+
+    /// Repeats a step until cancelled or shut down. A failure is logged when it begins, not at every step of an outage.
+    private func every(_ interval: Duration, _ name: String, _ step: () async throws(CacheError) -> Void) async {
+        var failing = false
+        while !Task.isCancelled, !lifecycle.isShutDown {
+            do {
+                try await step()
+                failing = false
+            } catch {
+                if !failing, error.code != .shutdown {
+                    configuration.logger.error("\(name) fails and is tried again", metadata: ["error": "\(error)"])
+                }
+                failing = true
+            }
+            do { try await clock.sleep(for: interval) } catch { return }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import CacheKitCore
+import Logging
+
+/// The write path: the first durable tier decides, memory follows.
+extension Cache {
+    /// A document to be written under a key.
+    struct Write: Sendable {
+        var key: CacheKey
+        var document: [UInt8]
+        var ttl: Duration?
+    }
+
+    /// Seals and stores documents; all of them in one transaction where there is a local store.
+    func store(_ writes: [Write]) async throws(CacheError) {
+        try lifecycle.requireOpen()
+        let now = clock.now()
+        var changes: [LocalChange] = []
+        changes.reserveCapacity(writes.count)
+        for write in writes {
+            let policy = registry.policy(for: write.key)
+            let ttl = write.ttl ?? policy.ttl
+            guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else {
+                throw CacheError(.invalidArgument, "a TTL lies between one millisecond and ten years")
+            }
+            let (bytes, form) = try sealer.seal(write.document, key: write.key, mode: policy.mode)
+            changes.append(
+                LocalChange(
+                    key: write.key, value: bytes, form: form, mode: policy.mode, expiresAt: now.advanced(by: ttl)))
+        }
+        try await apply(changes, now: now)
+        counters.writes.count(writes.count)
+    }
+
+    /// Deletes keys, whether or not they exist.
+    func remove(_ keys: [CacheKey]) async throws(CacheError) {
+        try lifecycle.requireOpen()
+        let now = clock.now()
+        let forgottenAt = now.advanced(by: configuration.tombstoneLifetime)
+        let changes = keys.map { key in
+            LocalChange(
+                key: key, value: nil, form: .plain, mode: registry.policy(for: key).mode, expiresAt: forgottenAt)
+        }
+        try await apply(changes, now: now)
+        counters.deletes.count(keys.count)
+    }
+
+    private func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) {
+        guard !changes.isEmpty else { return }
+        if let local {
+            let sequences = try await local.commit(changes)
+            for (change, sequence) in zip(changes, sequences) { keep(change, sequence) }
+            if let synchronizer {
+                synchronizer.wake()
+                if lifecycle.shouldWarnAboutNotRunning() {
+                    configuration.logger.warning("\(Self.notRunningWarning)")
+                }
+            }
+        } else if let remote {
+            try await writeThrough(changes, to: remote, now: now)
+        } else {
+            // Nothing numbers these: whoever comes to the shard last, came last.
+            for change in changes {
+                let hash = Hash128(change.key)
+                if let entry = MemoryEntry(change, .zero) {
+                    memory.shard(hash).put(hash, entry)
+                } else {
+                    memory.shard(hash).remove(hash)
+                }
+            }
+        }
+    }
+
+    /// Puts a committed change into memory, or takes a deleted key out of it.
+    private func keep(_ change: LocalChange, _ sequence: ChangeSequence) {
+        let hash = Hash128(change.key)
+        if let entry = MemoryEntry(change, sequence) {
+            memory.shard(hash).put(hash, entry)
+        } else {
+            memory.shard(hash).invalidate(hash, below: sequence)
+        }
+    }
+
+    private func writeThrough(
+        _ changes: [LocalChange], to remote: any RemoteStore, now: Timestamp
+    ) async throws(CacheError) {
+        let hashes = changes.map { Hash128($0.key) }
+        var tickets: [Int: MemoryTier.Shard.Ticket] = [:]
+        for hash in hashes { tickets[memory.stripe(hash)] = memory.shard(hash).ticket(hash) }
+        let writes = changes.map { change in
+            RemoteWrite(
+                key: change.key,
+                action: change.value.map { .put($0, timeToLive: now.duration(to: change.expiresAt)) } ?? .delete)
+        }
+        var failure: CacheError?
+        var results: [RemoteWriteResult] = []
+        do {
+            results = try await remote.write(writes)
+            if results.count != writes.count {
+                failure = CacheError(.internalFault, "the remote store answered for another number of writes")
+            }
+        } catch {
+            failure = error
+        }
+        for (index, hash) in hashes.enumerated() {
+            if failure == nil, case .failed(let error) = results[index] { failure = error }
+            // After a failure nobody knows what the remote holds: memory must ask again.
+            let entry = failure == nil ? MemoryEntry(changes[index], .zero) : nil
+            let stripe = memory.stripe(hash)
+            guard let ticket = tickets[stripe] else { continue }
+            tickets[stripe] = memory.shard(hash).end(hash, entry, ticket: ticket)
+        }
+        if let failure { throw failure }
+    }
+}
+
+extension MemoryEntry {
+    /// The entry that a put leaves; `nil` for a delete.
+    fileprivate init?(_ change: LocalChange, _ sequence: ChangeSequence) {
+        guard let value = change.value else { return nil }
+        self.init(
+            bytes: value, form: change.form, mode: change.mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
+            sequence: sequence)
+    }
+}

@@ -1,0 +1,114 @@
+public import CacheKitCore
+import Synchronization
+
+/// A cache over the tiers that its configuration names: memory, a local store, a remote store.
+///
+/// Values are encoded and, in a secure cache, sealed before they reach any tier, and opened once when they are read. A cache
+/// starts nothing by itself: ``run()`` does all background work.
+public final class Cache: Sendable {
+    let configuration: CacheConfiguration
+    let memory: MemoryTier
+    let local: (any LocalStore)?
+    let remote: (any RemoteStore)?
+    let synchronizer: (any Synchronizer)?
+    let sealer: ValueSealer
+    let registry: NamespaceRegistry
+    let counters = CacheCounters()
+    let remoteReads = SingleFlight<RemoteReadKey, MemoryEntry?>()
+    let loads = SingleFlight<LoadKey, any Sendable>()
+    let lifecycle: CacheLifecycle
+    /// Outlives a run, so that the next one does not export the same growth again.
+    let exporter = Mutex(MetricsExporter())
+
+    var clock: any CacheClock { configuration.clock }
+
+    /// Opens the tiers. Does not wait for a remote to be reachable.
+    ///
+    /// - Parameters:
+    ///   - local: The durable tier in this machine, such as `.sqlite(path:)`; left out: none.
+    ///   - remote: The tier shared by many nodes, such as `.redis(_:)`; left out: offline only.
+    ///   - sync: What carries local changes to the remote, `.writeBehind()`; needed when both tiers are given.
+    ///   - encryption: Secure or plain, always said.
+    /// - Throws: ``CacheError/Code/invalidConfiguration``, ``CacheError/Code/missingMasterKey``,
+    ///   ``CacheError/Code/invalidMasterKey``, and what the local store says of its file.
+    public init(
+        local: some LocalStoreProvider = .none, remote: some RemoteStoreProvider = .none,
+        sync: some SynchronizerProvider = .none, encryption: Encryption, configuration: CacheConfiguration = .init()
+    ) async throws(CacheError) {
+        try configuration.validate()
+        let keyring = try encryption.key?.load()
+        if !(local is NoStore), keyring == nil {
+            throw CacheError(
+                .missingMasterKey,
+                "a local file is always encrypted: give .plain(fileKey:) a key, such as .environment, or use .secure(key:)"
+            )
+        }
+        var cipher: TenantCipher?
+        if encryption.choice == .secure, let keyring {
+            cipher = try TenantCipher(keyring: keyring, tenant: configuration.tenant)
+        }
+        self.configuration = configuration
+        self.memory = MemoryTier(configuration.memory)
+        self.sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)
+        self.registry = NamespaceRegistry(
+            fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
+        let stores = try await OpenedStores(local, remote, sync, configuration, keyring)
+        self.local = stores.local
+        self.remote = stores.remote
+        self.synchronizer = stores.synchronizer
+        self.lifecycle = CacheLifecycle(seen: stores.lastSequence)
+    }
+
+    /// A typed handle for the keys `{name}:...`.
+    ///
+    /// A name that is not allowed, or was declared otherwise before, is reported by every call on the handle, so that handles
+    /// can be declared where throwing is unwelcome.
+    ///
+    /// - Parameters:
+    ///   - ttl: How long values live; the configuration's default where left out.
+    ///   - mode: Native, or interop to share values with other CacheKit SDKs.
+    public func namespace<Value: Codable & Sendable>(
+        _ name: String, of type: Value.Type = Value.self, ttl: Duration? = nil, mode: NamespaceMode = .native
+    ) -> Namespace<Value> {
+        Namespace(cache: self, name: name, ttl: ttl, mode: mode, codec: Self.codec(for: type))
+    }
+
+    /// A typed handle for physical keys, whatever namespace they are in.
+    public func values<Value: Codable & Sendable>(of type: Value.Type = Value.self) -> Namespace<Value> {
+        Namespace(cache: self, codec: Self.codec(for: type))
+    }
+
+    /// A handle for raw bytes under physical keys.
+    public var bytes: Namespace<[UInt8]> { Namespace(cache: self, codec: .bytes) }
+
+    /// A handle for documents of any shape under physical keys.
+    public var documents: Namespace<MessagePackValue> { Namespace(cache: self, codec: .document) }
+
+    /// Bytes and trees have codecs of their own; every other type goes through `Codable`.
+    private static func codec<Value: Codable & Sendable>(for type: Value.Type) -> ValueCodec<Value> {
+        if let bytes = ValueCodec<[UInt8]>.bytes as? ValueCodec<Value> { return bytes }
+        if let document = ValueCodec<MessagePackValue>.document as? ValueCodec<Value> { return document }
+        return .codable
+    }
+
+    /// What memory holds for a key, sealed and not copied: no lower tier is asked, no value opened.
+    ///
+    /// Complexity: O(1), one short lock.
+    public func memoryEntry(for key: CacheKey) -> MemoryEntry? {
+        let hash = Hash128(key)
+        return memory.entry(hash, now: clock.now())
+    }
+}
+
+/// A read of the remote is shared by callers between whose questions no write of the key ended: who comes after a write
+/// must not be answered from before it.
+struct RemoteReadKey: Hashable {
+    let hash: Hash128
+    let ticket: MemoryTier.Shard.Ticket
+}
+
+/// A load is shared by callers who want the same type of the same key.
+struct LoadKey: Hashable {
+    let hash: Hash128
+    let type: ObjectIdentifier
+}

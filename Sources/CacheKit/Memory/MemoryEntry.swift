@@ -1,0 +1,42 @@
+import CacheKitCore
+
+/// An entry as the memory tier holds it: the bytes that Redis would hold, sealed in a secure cache.
+public struct MemoryEntry: Sendable {
+    /// The bytes that Redis would hold.
+    public var bytes: [UInt8]
+    /// Whether they are sealed, and under which key.
+    public var form: ValueForm
+    /// How they are laid out.
+    public var mode: NamespaceMode
+    /// When the entry stops being served.
+    public var expiresAt: Timestamp
+    /// When it becomes stale.
+    public var staleAt: Timestamp
+    /// The change it came from; orders two writes of a key in this process.
+    public var sequence: ChangeSequence
+
+    init(
+        bytes: [UInt8], form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp, staleAt: Timestamp,
+        sequence: ChangeSequence
+    ) {
+        self.bytes = bytes
+        self.form = form
+        self.mode = mode
+        self.expiresAt = expiresAt
+        self.staleAt = staleAt
+        self.sequence = sequence
+    }
+
+    /// The entry of a stored row; `nil` for a tombstone.
+    init?(_ stored: StoredEntry) {
+        guard let value = stored.value else { return nil }
+        self.init(
+            bytes: value, form: stored.form, mode: stored.mode, expiresAt: stored.expiresAt, staleAt: stored.staleAt,
+            sequence: stored.sequence)
+    }
+
+    /// What an entry counts against the bound of the tier: its bytes and about what the table needs for it.
+    var charge: Int { Self.charge(byteCount: bytes.count) }
+
+    static func charge(byteCount: Int) -> Int { byteCount + 160 }
+}

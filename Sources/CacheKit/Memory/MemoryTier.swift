@@ -1,0 +1,88 @@
+import CacheKitCore
+
+/// The first tier: sealed bytes in this process, in independently locked shards, bounded in bytes.
+///
+/// Coherence with the tiers below rests on tickets. A read takes one before it asks a lower tier and fills only if the
+/// outcome of no write of the key (more exactly: of its stripe of keys) became known since, so a slow reader can never put
+/// an older value over a newer one, nor bring a deleted one back. Writes that a local store has numbered are ordered by that
+/// number. Writes straight to a remote are not, so of those that overlap none is kept.
+struct MemoryTier: Sendable {
+    typealias Shard = MemoryShard<SieveOrder>
+
+    private let shards: [Shard]
+    /// The same shards, for the hit path: reaching one through these costs no reference counting. `shards` keeps them.
+    private let references: [Unmanaged<Shard>]
+    private let mask: Int
+
+    /// A tier of at most `maximumBytes` over a power of two of shards.
+    init(_ configuration: MemoryConfiguration) {
+        var count = 1
+        while count < configuration.shards { count *= 2 }
+        shards = (0..<count).map { _ in Shard(maximumBytes: configuration.maximumBytes / count) }
+        references = shards.map { Unmanaged.passUnretained($0) }
+        mask = count - 1
+    }
+
+    /// The live entry of a key, counted as hit or miss unless a caller looks a second time.
+    @inline(__always)
+    func entry(_ hash: Hash128, now: Timestamp, isCounted: Bool = true) -> MemoryEntry? {
+        references[Int(truncatingIfNeeded: hash.high) & mask]._withUnsafeGuaranteedRef {
+            $0.entry(hash, now: now, isCounted: isCounted)
+        }
+    }
+
+    @inline(__always)
+    func shard(_ hash: Hash128) -> Shard { shards[index(hash)] }
+
+    /// Which stripe of the whole tier a key is in: keys of one stripe share their tickets.
+    func stripe(_ hash: Hash128) -> Int { index(hash) * Shard.stripeCount + Shard.stripe(hash) }
+
+    @inline(__always)
+    private func index(_ hash: Hash128) -> Int { Int(truncatingIfNeeded: hash.high) & mask }
+
+    /// Drops everything and keeps nothing from now on.
+    func close() {
+        for shard in shards { shard.close() }
+    }
+
+    var statistics: MemoryStatistics {
+        shards.reduce(into: MemoryStatistics()) { $0.add($1.statistics) }
+    }
+}
+
+/// How the memory tier is built.
+public struct MemoryConfiguration: Sendable {
+    /// Bytes of entries, bookkeeping included. Default 64 MiB; 0 keeps nothing in memory.
+    public var maximumBytes: Int = 64 << 20
+    /// Independently locked parts, rounded up to a power of two. Default 16, at most 1,024. An entry larger than a shard
+    /// (`maximumBytes / shards`) is not kept in memory.
+    public var shards: Int = 16
+
+    /// The defaults.
+    public init() {}
+}
+
+/// What the memory tier holds and has done.
+public struct MemoryStatistics: Sendable, Equatable {
+    /// Entries held, expired ones that nobody read since included.
+    public var entries = 0
+    /// Bytes of entries, bookkeeping included.
+    public var bytes = 0
+    /// Reads answered.
+    public var hits = 0
+    /// Reads not answered.
+    public var misses = 0
+    /// Entries removed for space.
+    public var evictions = 0
+    /// Entries removed for time.
+    public var expirations = 0
+
+    mutating func add(_ other: MemoryStatistics) {
+        entries += other.entries
+        bytes += other.bytes
+        hits += other.hits
+        misses += other.misses
+        evictions += other.evictions
+        expirations += other.expirations
+    }
+}

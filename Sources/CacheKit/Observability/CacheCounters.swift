@@ -1,0 +1,56 @@
+import Synchronization
+
+/// What the cache has done since it was made; the memory tier counts for itself, under its locks.
+final class CacheCounters: Sendable {
+    let localHits = Atomic<Int>(0)
+    let localMisses = Atomic<Int>(0)
+    let remoteHits = Atomic<Int>(0)
+    let remoteMisses = Atomic<Int>(0)
+    let remoteFailures = Atomic<Int>(0)
+    let loads = Atomic<Int>(0)
+    let loadFailures = Atomic<Int>(0)
+    let undecodable = Atomic<Int>(0)
+    let writes = Atomic<Int>(0)
+    let deletes = Atomic<Int>(0)
+    let storeFailures = Atomic<Int>(0)
+}
+
+extension Atomic<Int> {
+    /// Counts one more, or `amount`; order does not matter to a counter.
+    func count(_ amount: Int = 1) {
+        wrappingAdd(amount, ordering: .relaxed)
+    }
+
+    var value: Int { load(ordering: .relaxed) }
+}
+
+/// What a cache holds and has done, for people, tests and metrics.
+public struct CacheStatistics: Sendable, Equatable {
+    /// The memory tier.
+    public var memory = MemoryStatistics()
+    /// Reads that the local store answered, misses of the memory tier.
+    public var localHits = 0
+    /// Reads that it did not answer.
+    public var localMisses = 0
+    /// Reads that the remote answered.
+    public var remoteHits = 0
+    /// Reads that it did not answer because it has no such key.
+    public var remoteMisses = 0
+    /// Reads that became misses because the remote could not be asked.
+    public var remoteFailures = 0
+    /// Loaders that ran to their end.
+    public var loads = 0
+    /// Loaders that threw.
+    public var loadFailures = 0
+    /// Entries that no longer fitted their type and counted as misses in `getOrSet`.
+    public var undecodable = 0
+    /// Values set.
+    public var writes = 0
+    /// Keys deleted.
+    public var deletes = 0
+    /// Loaded values that could not be stored and were returned all the same.
+    public var storeFailures = 0
+
+    /// Nothing yet.
+    public init() {}
+}

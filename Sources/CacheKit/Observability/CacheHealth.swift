@@ -1,0 +1,79 @@
+public import CacheKitCore
+
+/// What is well and what is not, in words for an operator.
+public struct CacheHealth: Sendable {
+    /// One tier's state.
+    public enum TierState: Sendable {
+        /// Not configured.
+        case absent
+        /// Answers.
+        case available
+        /// Does not answer, and why.
+        case unavailable(CacheError)
+    }
+
+    /// The local store.
+    public var local: TierState
+    /// The remote store.
+    public var remote: TierState
+    /// The way to the remote; `nil` without a synchronizer.
+    public var sync: SyncStatus?
+    /// Sentences that each say what is wrong and what to do; empty when all is well.
+    public var warnings: [String]
+}
+
+extension Cache {
+    /// Asks every tier whether it answers; one round trip to the remote.
+    public func health() async -> CacheHealth {
+        var warnings: [String] = []
+        var sync: SyncStatus?
+        let localState = await state(of: local != nil) { () async throws(CacheError) in
+            _ = try await self.local?.watermark()
+        }
+        let remoteState = await state(of: remote != nil) { () async throws(CacheError) in try await self.remote?.ping()
+        }
+        if let synchronizer {
+            sync = try? await synchronizer.status()
+            if sync?.activity == .notRunning {
+                warnings.append(Self.notRunningWarning)
+            }
+            if let error = sync?.lastError {
+                warnings.append("the last push failed (\(error)); what is pending stays in the file and is tried again")
+            }
+        }
+        if case .unavailable(let error) = localState { warnings.append("the local store does not answer (\(error))") }
+        if case .unavailable(let error) = remoteState { warnings.append("the remote does not answer (\(error))") }
+        return CacheHealth(local: localState, remote: remoteState, sync: sync, warnings: warnings)
+    }
+
+    static let notRunningWarning =
+        "nobody runs this cache, so changes wait in the file: call run(), or wrap the work in running { }"
+
+    private func state(of present: Bool, _ probe: () async throws(CacheError) -> Void) async -> CacheHealth.TierState {
+        guard present else { return .absent }
+        do {
+            try await probe()
+            return .available
+        } catch {
+            return .unavailable(error)
+        }
+    }
+
+    /// What the cache holds and has done since it was made.
+    public var statistics: CacheStatistics {
+        var statistics = CacheStatistics()
+        statistics.memory = memory.statistics
+        statistics.localHits = counters.localHits.value
+        statistics.localMisses = counters.localMisses.value
+        statistics.remoteHits = counters.remoteHits.value
+        statistics.remoteMisses = counters.remoteMisses.value
+        statistics.remoteFailures = counters.remoteFailures.value
+        statistics.loads = counters.loads.value
+        statistics.loadFailures = counters.loadFailures.value
+        statistics.undecodable = counters.undecodable.value
+        statistics.writes = counters.writes.value
+        statistics.deletes = counters.deletes.value
+        statistics.storeFailures = counters.storeFailures.value
+        return statistics
+    }
+}

@@ -1,0 +1,41 @@
+import Metrics
+
+/// Hands the growth of the cache's counters to swift-metrics, now and then, so that no read pays for it.
+struct MetricsExporter {
+    private var last = CacheStatistics()
+
+    private static let counters:
+        [(label: String, dimensions: [(String, String)], path: any KeyPath<CacheStatistics, Int> & Sendable)] = [
+            ("cachekit_reads", [("tier", "memory"), ("result", "hit")], \.memory.hits),
+            ("cachekit_reads", [("tier", "memory"), ("result", "miss")], \.memory.misses),
+            ("cachekit_reads", [("tier", "local"), ("result", "hit")], \.localHits),
+            ("cachekit_reads", [("tier", "local"), ("result", "miss")], \.localMisses),
+            ("cachekit_reads", [("tier", "remote"), ("result", "hit")], \.remoteHits),
+            ("cachekit_reads", [("tier", "remote"), ("result", "miss")], \.remoteMisses),
+            ("cachekit_reads", [("tier", "remote"), ("result", "failure")], \.remoteFailures),
+            ("cachekit_memory_removals", [("reason", "eviction")], \.memory.evictions),
+            ("cachekit_memory_removals", [("reason", "expiration")], \.memory.expirations),
+            ("cachekit_loads", [("result", "success")], \.loads),
+            ("cachekit_loads", [("result", "failure")], \.loadFailures),
+            ("cachekit_undecodable", [], \.undecodable),
+            ("cachekit_writes", [("kind", "set")], \.writes),
+            ("cachekit_writes", [("kind", "delete")], \.deletes),
+            ("cachekit_store_failures", [], \.storeFailures),
+        ]
+
+    /// Exports the growth since the last time, and what is held and pending now.
+    mutating func export(
+        _ statistics: CacheStatistics, status: SyncStatus?, factory: any MetricsFactory = MetricsSystem.factory
+    ) {
+        for (label, dimensions, path) in Self.counters {
+            let growth = statistics[keyPath: path] - last[keyPath: path]
+            if growth > 0 { Counter(label: label, dimensions: dimensions, factory: factory).increment(by: growth) }
+        }
+        last = statistics
+        Gauge(label: "cachekit_memory_bytes", factory: factory).record(statistics.memory.bytes)
+        Gauge(label: "cachekit_memory_entries", factory: factory).record(statistics.memory.entries)
+        guard let status else { return }
+        Gauge(label: "cachekit_sync_pending_changes", factory: factory).record(status.backlog.changes)
+        Gauge(label: "cachekit_sync_pending_bytes", factory: factory).record(status.backlog.bytes)
+    }
+}

@@ -1,0 +1,55 @@
+import CacheKitCore
+
+/// The stores of a cache, all opened or, after a failure, all closed again.
+struct OpenedStores: Sendable {
+    let local: (any LocalStore)?
+    let remote: (any RemoteStore)?
+    let synchronizer: (any Synchronizer)?
+    let lastSequence: ChangeSequence
+
+    init(
+        _ localProvider: some LocalStoreProvider, _ remoteProvider: some RemoteStoreProvider,
+        _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keyring: Keyring?
+    ) async throws(CacheError) {
+        if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
+            throw Self.missingSynchronizer
+        }
+        let remote = try await remoteProvider.openRemoteStore(
+            RemoteStoreContext(
+                logger: configuration.logger,
+                maximumValueBytes: ByteStorage.maximumPackedByteCount(configuration.maximumValueBytes)
+                    + SealingKey.overhead))
+        var local: (any LocalStore)?
+        do throws(CacheError) {
+            if let keyring {
+                local = try await localProvider.openLocalStore(
+                    LocalStoreContext(
+                        keyring: keyring, tenant: configuration.tenant, hasRemote: remote != nil,
+                        clock: configuration.clock, logger: configuration.logger))
+            }
+            var synchronizer: (any Synchronizer)?
+            if let local, let remote {
+                synchronizer = try synchronizerProvider.makeSynchronizer(
+                    SynchronizerContext(
+                        local: local, remote: remote, clock: configuration.clock, logger: configuration.logger))
+                if synchronizer == nil { throw Self.missingSynchronizer }
+            }
+            lastSequence = try await local?.lastSequence() ?? .zero
+            self.synchronizer = synchronizer
+        } catch {
+            // Their threads, locks and connections must not outlive a cache that was never made.
+            await remote?.close()
+            await local?.close()
+            throw error
+        }
+        self.local = local
+        self.remote = remote
+    }
+
+    private static var missingSynchronizer: CacheError {
+        CacheError(
+            .invalidConfiguration,
+            "a cache with a local and a remote store needs sync: .writeBehind(), or changes would never leave the file"
+        )
+    }
+}

@@ -1,0 +1,163 @@
+public import CacheKitCore
+public import Logging
+
+/// A durable tier in this machine: keeps entries, numbers their changes, and gives them out as a feed.
+///
+/// Bytes are what Redis would hold and opaque to the store. Every call is safe from any task. A call that throws has
+/// changed nothing.
+public protocol LocalStore: Sendable {
+    /// What is held for each key, in order; expired entries and tombstones included. The caller decides by their times.
+    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?]
+
+    /// Commits changes in one transaction; durable when it returns. Gives each change its sequence, in order.
+    ///
+    /// Not cancellable once begun: a cancelled caller still learns the outcome.
+    @discardableResult
+    func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence]
+
+    /// Stores values from the remote by compare-and-set; says which were stored.
+    @discardableResult
+    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool]
+
+    /// Changes with a sequence above `after`, in order, at most `limit` and about `byteLimit` bytes of values (always at
+    /// least one if any is left); of one origin, or of both for `nil`.
+    func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change]
+
+    /// The highest sequence committed, by any process.
+    func lastSequence() async throws(CacheError) -> ChangeSequence
+
+    /// The largest sequence up to which every change has a durable outcome at the remote.
+    func watermark() async throws(CacheError) -> ChangeSequence
+
+    /// Moves the watermark up to `sequence` and, in the same transaction, sets aside what could not be settled. Never
+    /// moves it down: a lower sequence is ignored.
+    func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError)
+
+    /// How much waits for the remote.
+    func backlog() async throws(CacheError) -> Backlog
+
+    /// Whether another connection or process committed since the last call; cheap enough for every 50 ms.
+    func hasForeignCommits() async throws(CacheError) -> Bool
+
+    /// One small step of sweeping and evicting; `true` if more is left to do.
+    func maintain() async throws(CacheError) -> Bool
+
+    /// Takes the pusher's lease on the store; `nil` if another process has it.
+    func acquirePusherLease() async throws(CacheError) -> (any PusherLease)?
+
+    /// What the store holds, for people and metrics.
+    func statistics() async throws(CacheError) -> LocalStoreStatistics
+
+    /// Finishes what was begun and closes; later calls throw ``CacheError/Code/shutdown``.
+    func close() async
+}
+
+/// The right to push one store's changes; held until released or the process ends.
+public protocol PusherLease: Sendable {
+    /// Gives the right back; again is harmless.
+    func release()
+}
+
+/// A change given up on, with the reason.
+public struct DeadLetter: Sendable {
+    /// The change.
+    public var sequence: ChangeSequence
+    /// Its key.
+    public var key: CacheKey
+    /// Why: a code and message without key names or values.
+    public var reason: CacheError
+
+    /// A change given up on.
+    public init(sequence: ChangeSequence, key: CacheKey, reason: CacheError) {
+        self.sequence = sequence
+        self.key = key
+        self.reason = reason
+    }
+}
+
+/// How much waits for the remote.
+public struct Backlog: Sendable, Equatable {
+    /// Rows above the watermark that were written here.
+    public var changes: Int
+    /// Bytes of their values.
+    public var bytes: Int
+    /// When the oldest of them was stamped; `nil` if none waits.
+    public var oldest: Timestamp?
+
+    /// How much waits.
+    public init(changes: Int, bytes: Int, oldest: Timestamp?) {
+        self.changes = changes
+        self.bytes = bytes
+        self.oldest = oldest
+    }
+}
+
+/// What a local store holds.
+public struct LocalStoreStatistics: Sendable {
+    /// Live and expired values, tombstones not counted.
+    public var entries: Int
+    /// Versioned deletes.
+    public var tombstones: Int
+    /// Bytes of stored values.
+    public var valueBytes: Int
+    /// Bytes of the file and its log.
+    public var fileBytes: Int
+    /// Changes given up on.
+    public var deadLetters: Int
+    /// Rows that each tenant key still seals.
+    public var rowsByFingerprint: [KeyFingerprint: Int]
+    /// The highest sequence committed.
+    public var lastSequence: ChangeSequence
+    /// The watermark.
+    public var watermark: ChangeSequence
+    /// How much waits for the remote.
+    public var backlog: Backlog
+
+    /// What a store holds.
+    public init(
+        entries: Int, tombstones: Int, valueBytes: Int, fileBytes: Int, deadLetters: Int,
+        rowsByFingerprint: [KeyFingerprint: Int], lastSequence: ChangeSequence, watermark: ChangeSequence,
+        backlog: Backlog
+    ) {
+        self.entries = entries
+        self.tombstones = tombstones
+        self.valueBytes = valueBytes
+        self.fileBytes = fileBytes
+        self.deadLetters = deadLetters
+        self.rowsByFingerprint = rowsByFingerprint
+        self.lastSequence = lastSequence
+        self.watermark = watermark
+        self.backlog = backlog
+    }
+}
+
+/// Configuration that opens a local store; modules add static members such as `.sqlite(path:)`.
+public protocol LocalStoreProvider: Sendable {
+    /// Opens the store, or gives `nil` where no local tier is wanted.
+    func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)?
+}
+
+/// What the cache tells a local store when it opens it.
+public struct LocalStoreContext: Sendable {
+    /// Master keys that wrap the file's keys.
+    public var keyring: Keyring
+    /// The tenant that the file belongs to.
+    public var tenant: String
+    /// Whether a remote store is configured: from then on pending rows are protected.
+    public var hasRemote: Bool
+    /// Where time comes from.
+    public var clock: any CacheClock
+    /// Where the store logs.
+    public var logger: Logger
+
+    /// What a local store is told.
+    public init(keyring: Keyring, tenant: String, hasRemote: Bool, clock: any CacheClock, logger: Logger) {
+        self.keyring = keyring
+        self.tenant = tenant
+        self.hasRemote = hasRemote
+        self.clock = clock
+        self.logger = logger
+    }
+}

@@ -1,0 +1,86 @@
+public import CacheKitCore
+public import Logging
+
+/// A tier shared by many nodes: plain keys and values that other SDKs read and write too.
+public protocol RemoteStore: Sendable {
+    /// Value and remaining life of each key, in order, each pair read atomically; `nil` where there is none.
+    ///
+    /// One round trip however many keys. Throws when the server can't be asked; a key of another type reads as `nil`.
+    func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?]
+
+    /// Whether each key exists, in order; one round trip.
+    func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool]
+
+    /// Applies writes in order, pipelined. One result for each; throws when the outcome of the batch is unknown.
+    func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult]
+
+    /// One cheap round trip that tells whether the server answers this client.
+    func ping() async throws(CacheError)
+
+    /// Closes connections; waiting calls fail with ``CacheError/Code/shutdown``.
+    func close() async
+}
+
+/// What a remote holds for a key.
+public struct RemoteEntry: Sendable, Equatable {
+    /// The bytes, as stored.
+    public var value: [UInt8]
+    /// Remaining life; `nil` if it has no expiry.
+    public var remaining: Duration?
+
+    /// What a remote holds.
+    public init(value: [UInt8], remaining: Duration?) {
+        self.value = value
+        self.remaining = remaining
+    }
+}
+
+/// A write for a remote.
+public struct RemoteWrite: Sendable {
+    /// What to do with the key.
+    public enum Action: Sendable {
+        /// `SET key value PX milliseconds`; at least one millisecond.
+        case put([UInt8], timeToLive: Duration)
+        /// `DEL key`.
+        case delete
+    }
+
+    /// The key.
+    public var key: CacheKey
+    /// What to do.
+    public var action: Action
+
+    /// A write for a remote.
+    public init(key: CacheKey, action: Action) {
+        self.key = key
+        self.action = action
+    }
+}
+
+/// What became of one write.
+public enum RemoteWriteResult: Sendable {
+    /// It took effect.
+    case applied
+    /// The server refused this one; others of the batch are not affected.
+    case failed(CacheError)
+}
+
+/// Configuration that opens a remote store; modules add static members such as `.redis(_:)`.
+public protocol RemoteStoreProvider: Sendable {
+    /// Makes the store, or gives `nil` where no remote tier is wanted. Does not wait for the server to be reachable.
+    func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)?
+}
+
+/// What the cache tells a remote store when it opens it.
+public struct RemoteStoreContext: Sendable {
+    /// Where the store logs.
+    public var logger: Logger
+    /// The largest value the cache reads, in bytes as stored.
+    public var maximumValueBytes: Int
+
+    /// What a remote store is told.
+    public init(logger: Logger, maximumValueBytes: Int) {
+        self.logger = logger
+        self.maximumValueBytes = maximumValueBytes
+    }
+}

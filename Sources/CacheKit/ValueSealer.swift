@@ -1,0 +1,67 @@
+import CacheKitCore
+
+/// Turns a MessagePack document into the bytes that every tier holds, and back: envelope in native mode, then the seal.
+struct ValueSealer: Sendable {
+    /// `nil` in a plain cache.
+    let cipher: TenantCipher?
+    let maximumValueBytes: Int
+
+    func seal(
+        _ document: [UInt8], key: CacheKey, mode: NamespaceMode
+    ) throws(CacheError) -> (bytes: [UInt8], form: ValueForm) {
+        guard document.count <= maximumValueBytes else {
+            throw CacheError(
+                .valueTooLarge,
+                "the encoded value has \(document.count) bytes, the limit is \(maximumValueBytes); store it elsewhere or raise maximumValueBytes"
+            )
+        }
+        let payload = mode == .native ? try ByteStorage.pack(document) : document
+        guard let cipher else { return (payload, .plain) }
+        let sealed = try cipher.seal(payload, key: key, compressed: mode.isCompressed)
+        return (sealed, .sealed(cipher.currentFingerprint))
+    }
+
+    /// Lends the document of an entry, in memory that is zeroed afterwards where it was sealed or compressed.
+    func withDocument<Result>(
+        of entry: MemoryEntry, key: CacheKey, _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
+    ) throws(CacheError) -> Result {
+        try entry.bytes.withUnsafeBufferPointer { bytes throws(CacheError) in
+            let bytes = UnsafeRawBufferPointer(bytes)
+            switch entry.form {
+            case .plain:
+                // A secure cache never falls back to plain bytes (protocol section 1).
+                guard cipher == nil else {
+                    throw CacheError(
+                        .authenticationFailed,
+                        "the entry is plain and this cache is secure; write it again or open as plain")
+                }
+                return try withDocument(ofPayload: bytes, entry.mode, body)
+            case .sealed(let fingerprint):
+                guard let cipher else {
+                    throw CacheError(
+                        .authenticationFailed, "the entry is sealed and this cache is plain; open the cache as secure")
+                }
+                return try cipher.withOpened(
+                    bytes, key: key, compressed: entry.mode.isCompressed, fingerprint: fingerprint
+                ) { payload throws(CacheError) in try withDocument(ofPayload: payload, entry.mode, body) }
+            }
+        }
+    }
+
+    private func withDocument<Result>(
+        ofPayload payload: UnsafeRawBufferPointer, _ mode: NamespaceMode,
+        _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
+    ) throws(CacheError) -> Result {
+        switch mode {
+        case .interop: try body(payload)
+        case .native: try ByteStorage.withUnpacked(payload, body)
+        }
+    }
+
+    /// What bytes from the remote are: opens sealed ones once, because an entry that does not authenticate must not
+    /// replace one that does.
+    func recognise(_ bytes: [UInt8], key: CacheKey, mode: NamespaceMode) throws(CacheError) -> ValueForm {
+        guard let cipher else { return .plain }
+        return .sealed(try cipher.fingerprint(opening: bytes, key: key, compressed: mode.isCompressed))
+    }
+}

@@ -1,0 +1,38 @@
+import Foundation
+
+/// A line on the terminal that is drawn again in place, at most ten times a second; nothing on a pipe.
+struct Progress {
+    private let label: String
+    private let total: Int?
+    private let start: ContinuousClock.Instant
+    private var drawn: ContinuousClock.Instant
+    private var isShown = false
+    private let isTerminal = StandardError.isTerminal
+
+    /// `total` in the unit that ``update(_:done:)`` reports, where it is known: gives the time left.
+    init(_ label: String, total: Int?) {
+        self.label = label
+        self.total = total
+        start = .now
+        drawn = start
+    }
+
+    mutating func update(_ count: Int, done: Int) {
+        guard isTerminal else { return }
+        let now = ContinuousClock.now
+        guard now - drawn >= .milliseconds(100) else { return }
+        drawn = now
+        isShown = true
+        let seconds = max((now - start) / .seconds(1), 0.001)
+        var line = "\(label) \(count), \(Int(Double(count) / seconds))/s"
+        if let total, total > 0, done > 0 {
+            let left = seconds * Double(max(total - done, 0)) / Double(done)
+            line += ", \(done * 100 / total) %, \(Int(left.rounded(.up))) s left"
+        }
+        StandardError.raw("\r\u{1B}[K\(line)")
+    }
+
+    func end() {
+        if isShown { StandardError.raw("\r\u{1B}[K") }
+    }
+}

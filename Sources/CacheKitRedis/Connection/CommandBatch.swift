@@ -1,0 +1,18 @@
+/// Commands that travel together: encoded, with what their replies may be.
+struct CommandBatch: Sendable {
+    /// The commands, encoded.
+    var bytes: [UInt8]
+    /// How many commands, and so replies.
+    var count: Int
+    /// How many values of full size one reply may hold.
+    var valuesPerReply = 1
+    /// Whether the commands can be sent again after a loss without harm.
+    var isIdempotent = false
+
+    init(_ writer: RESPWriter, valuesPerReply: Int = 1, isIdempotent: Bool = false) {
+        bytes = writer.bytes
+        count = writer.commandCount
+        self.valuesPerReply = valuesPerReply
+        self.isIdempotent = isIdempotent
+    }
+}

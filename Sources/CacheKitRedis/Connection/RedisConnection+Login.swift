@@ -1,0 +1,105 @@
+internal import CacheKitCore
+
+/// What is said on a new connection before anyone uses it.
+struct Login: Sendable {
+    var credentials: RedisCredentials?
+    var database = 0
+    var clientName = ""
+
+    /// One command of the login; some may be refused without harm.
+    private enum Step {
+        case authenticate
+        case selectDatabase
+        case nameClient
+        case ping
+    }
+
+    /// `AUTH`, `SELECT`, `CLIENT SETNAME`, each only where needed (https://redis.io/docs/latest/commands/auth/).
+    private var commands: (writer: RESPWriter, steps: [Step]) {
+        var writer = RESPWriter()
+        var steps: [Step] = []
+        if let credentials {
+            if let username = credentials.username {
+                writer.command("AUTH", username, credentials.password)
+            } else {
+                writer.command("AUTH", credentials.password)
+            }
+            steps.append(.authenticate)
+        }
+        if database != 0 {
+            writer.command("SELECT", String(database))
+            steps.append(.selectDatabase)
+        }
+        if !clientName.isEmpty {
+            writer.command("CLIENT", "SETNAME", clientName)
+            steps.append(.nameClient)
+        }
+        // Also where there is nothing to say, one answer shows that this is a Redis that lets us in.
+        writer.command("PING")
+        steps.append(.ping)
+        return (writer, steps)
+    }
+
+    /// Logs in. Blocks: for I/O threads only.
+    ///
+    /// - Throws: `remoteAuthentication` when user or password are refused, `remoteTimeout` at the deadline.
+    func perform(
+        on stream: any ByteStream, _ reader: RESPReader, deadline: ContinuousClock.Instant
+    ) throws(CacheError) {
+        let (writer, steps) = commands
+        try Self.write(writer.bytes, to: stream, deadline: deadline)
+        var answered = 0
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+        defer { buffer.deallocate() }
+        while answered < steps.count {
+            // Judged one by one: a server that is full says so to the first command and closes.
+            while answered < steps.count, let reply = try reader.next() {
+                if case .error(let text) = reply, !Self.isHarmless(text, steps[answered]) { throw .redisReply(text) }
+                answered += 1
+            }
+            guard answered < steps.count else { return }
+            // Asked here too: a peer that sends byte by byte is always ready.
+            guard deadline > .now, Poll.wait(stream.descriptor, for: .reading, until: deadline) else {
+                throw .redisConnectTimeout()
+            }
+            switch stream.read(into: buffer) {
+            case .bytes(let size): try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+            case .wouldBlock: continue
+            case .endOfStream: throw .redisClosed()
+            case .failed(let error): throw error
+            }
+        }
+    }
+
+    /// Whether the connection can be used although the server refused this step.
+    private static func isHarmless(_ text: String, _ step: Step) -> Bool {
+        switch step {
+        // Otherwise the connection would be another user's, or on another database.
+        case .authenticate, .selectDatabase: false
+        // Only a name: ACL rules may forbid it, and proxies don't know the command.
+        case .nameClient: text.hasPrefix("ERR unknown") || isForCommands(text)
+        case .ping: isForCommands(text)
+        }
+    }
+
+    /// Whether each command may find out by itself: what it may do, and whether the server loads its file or runs a script.
+    private static func isForCommands(_ text: String) -> Bool {
+        text.hasPrefix("NOPERM")
+            || CacheError.redisReply(text).code == .remoteNotReady && !text.hasPrefix("ERR max number of clients")
+    }
+
+    private static func write(
+        _ bytes: [UInt8], to stream: any ByteStream, deadline: ContinuousClock.Instant
+    ) throws(CacheError) {
+        var offset = 0
+        while offset < bytes.count {
+            switch bytes.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[offset...])) }) {
+            case .bytes(let count): offset += count
+            case .wouldBlock:
+                guard Poll.wait(stream.descriptor, for: .writing, until: deadline) else { throw .redisConnectTimeout() }
+            case .endOfStream: throw .redisClosed()
+            case .failed(let error): throw error
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+internal import CacheKitCore
+internal import DequeModule
+internal import Synchronization
+
+/// One connection, shared by many tasks, that pipelines by itself; from login to its end.
+///
+/// Callers append encoded batches to one outgoing buffer. When nothing is in flight the caller itself writes, which saves
+/// a thread switch; else the I/O thread writes what has gathered. That thread alone reads, and gives replies to batches
+/// in the order in which they were sent.
+final class RedisConnection: Sendable {
+    /// The bounds that a connection keeps.
+    struct Limits: Sendable {
+        var commandTimeout: Duration
+        var commandsInFlight: Int
+        var bytesInFlight: Int
+        var waitingCallers: Int
+        var valueBytes: Int
+    }
+
+    /// Why a connection ends.
+    enum Ending: Sendable {
+        /// The server or the network ended it.
+        case lost(CacheError)
+        /// No reply came in time.
+        case stalled
+        /// What came was no reply, or too large: the caller whose reply was due gets this, the others a loss.
+        case violated(CacheError)
+        /// We closed it.
+        case shutdown
+    }
+
+    struct State {
+        var ending: Ending?
+        /// Sent or being sent, in order.
+        var pending: Deque<PendingBatch> = []
+        /// How many of the first of `pending` have passed their deadline.
+        var expiredCount = 0
+        /// Not yet let in.
+        var waiting: Deque<PendingBatch> = []
+        var outgoing = OutgoingBuffer()
+        var commandsInFlight = 0
+        var bytesInFlight = 0
+        var isWakeRequested = false
+        /// What the I/O thread sleeps until at the latest; `nil` without end.
+        var sleepsUntil: ContinuousClock.Instant?
+        /// When the last reply was complete, or the pipeline began to wait.
+        var lastProgress = ContinuousClock.now
+        var hasAnswered = false
+        /// Whether nobody waited for anything when the connection ended.
+        var endedIdle = false
+    }
+
+    let limits: Limits
+    let stream: any ByteStream
+    let wakeup: Wakeup
+    let state = Mutex(State())
+    /// Called on the I/O thread, once, before the first caller gets its replies.
+    let onFirstAnswer: @Sendable () -> Void
+
+    init(
+        stream: any ByteStream, limits: Limits, onFirstAnswer: @escaping @Sendable () -> Void
+    ) throws(CacheError) {
+        guard let wakeup = Wakeup() else {
+            throw CacheError(.remoteUnavailable, "no pipe for the Redis connection; raise the limit of open files")
+        }
+        self.stream = stream
+        self.limits = limits
+        self.wakeup = wakeup
+        self.onFirstAnswer = onFirstAnswer
+    }
+
+    /// Sends a batch and waits for all its replies, in order. Error replies are values here.
+    ///
+    /// - Throws: `remoteTimeout` after the command deadline; `mayHaveBeenApplied` when the connection ends after any of
+    ///   it was sent, `remoteUnavailable` before; `backPressure` when too many callers wait; `cancelled`.
+    func send(_ batch: CommandBatch) async throws(CacheError) -> [RESPValue] {
+        guard !Task.isCancelled else { throw .redisCancelled() }
+        let pending = PendingBatch(batch, deadline: .now + limits.commandTimeout)
+        submit(pending)
+        return try await pending.result.value()
+    }
+
+    /// Ends the connection; callers that wait get `shutdown`.
+    func close() {
+        end(.shutdown)
+    }
+
+    private func submit(_ batch: PendingBatch) {
+        enum Next {
+            case fail(CacheError)
+            case write
+            case wake
+            case wait
+        }
+        let next = state.withLock { state -> Next in
+            if let ending = state.ending { return .fail(ending.errorBeforeSending) }
+            guard state.waiting.isEmpty, state.hasRoom(for: batch, limits) else {
+                guard state.waiting.count < limits.waitingCallers else { return .fail(.redisBackPressure()) }
+                state.waiting.append(batch)
+                return .wait
+            }
+            let wasIdle = state.pending.isEmpty
+            state.enqueue(batch)
+            guard wasIdle else { return state.requestWake() ? .wake : .wait }
+            state.lastProgress = .now
+            // The thread must not sleep past this deadline; after recent traffic it does not.
+            guard let limit = state.sleepsUntil, limit <= batch.deadline else {
+                return state.requestWake() ? .wake : .wait
+            }
+            return .write
+        }
+        switch next {
+        case .fail(let error): batch.result.finish(.failure(error))
+        case .write: flush(onIOThread: false)
+        case .wake: wakeup.wake()
+        case .wait: break
+        }
+    }
+
+    /// Writes what waits. A caller writes once and leaves the rest to the I/O thread.
+    ///
+    /// - Returns: whether the socket takes no more for now.
+    @discardableResult
+    func flush(onIOThread: Bool) -> Bool {
+        while let portion = state.withLock({ $0.ending == nil ? $0.outgoing.take() : nil }) {
+            let progress = portion.bytes.withUnsafeBytes {
+                stream.write(UnsafeRawBufferPointer(rebasing: $0[portion.offset...]))
+            }
+            var written = 0
+            if case .bytes(let count) = progress { written = count }
+            let needsWake = state.withLock { state -> Bool in
+                state.outgoing.giveBack(portion, written: written)
+                return !onIOThread && !state.outgoing.isEmpty && state.requestWake()
+            }
+            if needsWake { wakeup.wake() }
+            switch progress {
+            case .bytes: if !onIOThread { return false }
+            case .wouldBlock: return true
+            case .endOfStream: end(.lost(.redisClosed()))
+            case .failed(let error): end(.lost(error))
+            }
+        }
+        return false
+    }
+
+    /// Ends the connection once; gives every caller the error that is true for it.
+    func end(_ ending: Ending) {
+        let now = ContinuousClock.now
+        let ended = state.withLock { state -> (Deque<PendingBatch>, Deque<PendingBatch>, UInt64)? in
+            guard state.ending == nil else { return nil }
+            state.ending = ending
+            state.endedIdle = state.pending.isEmpty && state.waiting.isEmpty
+            defer {
+                state.pending = []
+                state.waiting = []
+            }
+            return (state.pending, state.waiting, state.outgoing.sentBound)
+        }
+        guard let (pending, waiting, sentBound) = ended else { return }
+        stream.shutDown()
+        for (position, batch) in pending.enumerated() {
+            if position == 0, case .violated(let error) = ending {
+                batch.result.finish(.failure(error))
+                continue
+            }
+            let wasSent = batch.streamOffset < sentBound
+            batch.result.finish(.failure(ending.error(wasSent: wasSent, isLate: batch.deadline <= now)))
+        }
+        for batch in waiting {
+            batch.result.finish(.failure(ending.error(wasSent: false, isLate: batch.deadline <= now)))
+        }
+        wakeup.wake()
+    }
+}
+
+extension RedisConnection.State {
+    func hasRoom(for batch: PendingBatch, _ limits: RedisConnection.Limits) -> Bool {
+        // Alone, any batch may go: else one larger than the bound would wait for ever.
+        pending.isEmpty
+            || commandsInFlight + batch.count <= limits.commandsInFlight
+                && bytesInFlight + batch.byteCount <= limits.bytesInFlight
+    }
+
+    mutating func enqueue(_ batch: PendingBatch) {
+        batch.streamOffset = outgoing.appendedCount
+        outgoing.append(batch.bytes)
+        batch.bytes = []
+        pending.append(batch)
+        commandsInFlight += batch.count
+        bytesInFlight += batch.byteCount
+    }
+
+    /// Lets in who waits, in order, as far as there is room. Those who gave up meanwhile are passed over.
+    mutating func admit(_ limits: RedisConnection.Limits) {
+        while let next = waiting.first {
+            if next.result.isFinished {
+                waiting.removeFirst()
+            } else if hasRoom(for: next, limits) {
+                waiting.removeFirst()
+                enqueue(next)
+            } else {
+                return
+            }
+        }
+    }
+
+    /// Whether the caller has to wake the thread: the first to ask does.
+    mutating func requestWake() -> Bool {
+        defer { isWakeRequested = true }
+        return !isWakeRequested
+    }
+}
+
+extension RedisConnection.Ending {
+    /// What a caller gets who comes after the end.
+    var errorBeforeSending: CacheError { error(wasSent: false, isLate: false) }
+
+    /// What ended the connection, for those who connect again.
+    var cause: CacheError {
+        switch self {
+        case .lost(let error), .violated(let error): error
+        case .stalled: .redisTimeout()
+        case .shutdown: .redisShutdown()
+        }
+    }
+
+    func error(wasSent: Bool, isLate: Bool) -> CacheError {
+        switch self {
+        case .shutdown: .redisShutdown()
+        case .stalled where isLate: .redisTimeout()
+        case .lost, .stalled, .violated: wasSent ? .redisUnanswered(cause) : .redisNotSent(cause)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+internal import CacheKit
+internal import CacheKitCore
+internal import Logging
+internal import Synchronization
+
+/// One server: its connection, made when it is first needed and again after a loss, never sooner than the backoff says.
+///
+/// A call made while a connection is being made waits for it. After a loss the first new attempt begins within the first
+/// wait of the backoff and calls wait for it too; once that has failed, calls made during the backoff fail at once.
+/// Nothing runs while nobody calls.
+final class RedisNode: Sendable {
+    /// What is needed to connect.
+    struct Settings: Sendable {
+        var dialer: Dialer
+        var login: Login
+        var credentials: (@Sendable () async throws -> RedisCredentials)?
+        var connectTimeout: Duration
+        var limits: RedisConnection.Limits
+        var backoff: Backoff
+    }
+
+    let settings: Settings
+    let logger: Logger
+    let state = Mutex(State())
+
+    init(_ settings: Settings, logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+    }
+
+    deinit {
+        close()
+    }
+
+    /// Sends a batch and waits for its replies; sends it once more after a loss where that is harmless.
+    func send(_ batch: CommandBatch) async throws(CacheError) -> [RESPValue] {
+        let first = try await connection()
+        do throws(CacheError) {
+            return try await first.send(batch)
+        } catch {
+            // What was never sent had no effect (a server closes idle connections), and what only reads has none.
+            guard error.code == .remoteUnavailable || error.code == .mayHaveBeenApplied && batch.isIdempotent else {
+                throw error
+            }
+        }
+        // The I/O thread says so too, but perhaps only after the next line would have found the same connection again.
+        lost(first)
+        let second = try await connection()
+        do throws(CacheError) {
+            return try await second.send(batch)
+        } catch {
+            guard error.code == .mayHaveBeenApplied, batch.isIdempotent else { throw error }
+            throw .redisNotSent(error.cause as? CacheError)
+        }
+    }
+
+    /// Ends the connection and every wait; later calls get `shutdown`.
+    func close() {
+        let phase = state.withLock { state in
+            defer { state.phase = .closed }
+            return state.phase
+        }
+        switch phase {
+        case .connecting(let attempt):
+            for task in attempt.tasks { task.cancel() }
+            for waiter in attempt.waiters { waiter.finish(.failure(.redisShutdown())) }
+        case .connected(let connection): connection.close()
+        case .idle, .backingOff, .closed: break
+        }
+    }
+
+    private func connection() async throws(CacheError) -> RedisConnection {
+        switch state.withLock({ $0.next(waitingCallers: settings.limits.waitingCallers) }) {
+        case .ready(let connection): return connection
+        case .fail(let error): throw error
+        case .wait(let waiter): return try await waiter.value()
+        case .start(let number, let begin, let waiter):
+            start(number, at: begin)
+            return try await waiter.value()
+        }
+    }
+}
+
+extension RedisNode {
+    /// Making one connection, and who waits for it.
+    struct Attempt {
+        var number: UInt64
+        var waiters: [OneShot<RedisConnection>] = []
+        var tasks: [Task<Void, Never>] = []
+    }
+
+    enum Phase {
+        case idle
+        case connecting(Attempt)
+        case connected(RedisConnection)
+        /// `failsFast` from the second failure in a row on: the server is away, and waiting would only hold callers up.
+        case backingOff(until: ContinuousClock.Instant, failure: CacheError, failsFast: Bool)
+        case closed
+    }
+
+    /// What a caller who needs a connection does.
+    enum Next {
+        case ready(RedisConnection)
+        case wait(OneShot<RedisConnection>)
+        case start(UInt64, at: ContinuousClock.Instant, OneShot<RedisConnection>)
+        case fail(CacheError)
+    }
+
+    struct State {
+        /// A resolver or a credentials provider that hangs outlives its attempt; that many may, before new ones wait.
+        static let maximumUnfinishedAttempts = 4
+
+        var phase = Phase.idle
+        /// Failures since a command was last answered.
+        var failures = 0
+        /// How many attempts were ever made.
+        var attempts: UInt64 = 0
+        /// Attempts whose thread or provider has not come back, those that were given up included.
+        var unfinishedAttempts = 0
+        /// Since when the server is away; `nil` while it answers.
+        var outageBegan: ContinuousClock.Instant?
+
+        mutating func next(waitingCallers: Int) -> Next {
+            switch phase {
+            case .connected(let connection): return .ready(connection)
+            case .closed: return .fail(.redisShutdown())
+            case .connecting(var attempt):
+                guard attempt.waiters.count < max(1, waitingCallers) else { return .fail(.redisBackPressure()) }
+                let waiter = OneShot<RedisConnection>()
+                // Let go of the list before adding to it, so that it is not copied for each waiter.
+                phase = .idle
+                attempt.waiters.append(waiter)
+                phase = .connecting(attempt)
+                return .wait(waiter)
+            case .backingOff(let until, let failure, let failsFast):
+                if failsFast, until > .now { return .fail(failure) }
+                return begin(at: until)
+            case .idle: return begin(at: .now)
+            }
+        }
+
+        private mutating func begin(at begin: ContinuousClock.Instant) -> Next {
+            guard unfinishedAttempts < Self.maximumUnfinishedAttempts else { return .fail(.redisConnectTimeout()) }
+            attempts += 1
+            unfinishedAttempts += 1
+            let waiter = OneShot<RedisConnection>()
+            phase = .connecting(Attempt(number: attempts, waiters: [waiter]))
+            return .start(attempts, at: begin, waiter)
+        }
+    }
+}

@@ -1,0 +1,108 @@
+public import CacheKit
+public import CacheKitCore
+
+/// How to reach a Redis server and how much to ask of it.
+public struct RedisConfiguration: RemoteStoreProvider {
+    /// The highest database number taken.
+    public static let maximumDatabase = 65_535
+
+    /// Gives the user and password for each new connection, so that they can rotate; `nil` uses those of the address.
+    ///
+    /// What it throws fails the connection attempt; it must return within ``connectTimeout``.
+    public var credentials: (@Sendable () async throws -> RedisCredentials)?
+    /// How long resolving, connecting and logging in may take together. Default 5 s; from 1 ms to 10 minutes.
+    public var connectTimeout: Duration = .seconds(5)
+    /// How long a call waits for its replies, from the moment there is a connection. Default 5 s; from 1 ms to 10 minutes.
+    ///
+    /// A connection that completes no reply for that long while one is due counts as dead and is closed.
+    public var commandTimeout: Duration = .seconds(5)
+    /// Commands sent or about to be sent and not answered. Default 16,384; from 1 to 1,048,576. Callers past it wait.
+    public var maximumCommandsInFlight = 16_384
+    /// Bytes of those commands. Default 16 MiB; from 1 KiB to 1 GiB. A larger single batch goes when it is alone.
+    public var maximumBytesInFlight = 16 << 20
+    /// Callers that may wait for room. Default 10,000; from 0 to 1,000,000. Further ones get
+    /// ``CacheError/Code/backPressure``.
+    public var maximumWaitingCallers = 10_000
+    /// The largest value in a reply, in bytes; a larger one fails the connection. `nil` (the default) takes the cache's
+    /// own limit for values and adds 64 KiB. From 1 KiB to 512 MiB.
+    public var maximumReplyBytes: Int?
+    /// The upper bound of the first wait before connecting again. Default 45 ms; from 1 ms to 1 s.
+    ///
+    /// Waits double, are drawn evenly between zero and their bound ("full jitter"), and reset once a command is answered.
+    public var initialBackoff: Duration = .milliseconds(45)
+    /// The upper bound of any wait before connecting again. Default 5 s; from 1 ms to 10 minutes.
+    public var maximumBackoff: Duration = .seconds(5)
+    /// What `CLIENT LIST` shows for our connections. Default `cachekit`; printable ASCII without blanks, empty for none.
+    public var clientName = "cachekit"
+    /// Whether link-local and cloud metadata addresses may be connected to. Default `false`.
+    public var allowsLinkLocal = false
+
+    // Kept as a result, so that `.redis("...")` needs no `try`; the store reports it when it is opened.
+    let address: Result<RedisURL, CacheError>
+
+    /// Configuration for an address that was parsed.
+    public init(url: RedisURL) {
+        address = .success(url)
+    }
+
+    /// Configuration for an address as text; what is wrong with it is thrown when the store is opened.
+    public init(_ url: String) {
+        do throws(CacheError) {
+            address = .success(try RedisURL(url))
+        } catch {
+            address = .failure(error)
+        }
+    }
+
+    /// Makes the store; connects with the first call.
+    ///
+    /// - Throws: ``CacheError/Code/invalidConfiguration`` for a bad address or a value out of bounds.
+    public func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)? {
+        try RedisStore(self, context: context)
+    }
+
+    /// Checks every bound.
+    func validate() throws(CacheError) {
+        try check(connectTimeout, .milliseconds(1) ... .seconds(600), "connectTimeout", "1 ms to 10 minutes")
+        try check(commandTimeout, .milliseconds(1) ... .seconds(600), "commandTimeout", "1 ms to 10 minutes")
+        try check(maximumCommandsInFlight, 1...1_048_576, "maximumCommandsInFlight", "1 to 1,048,576")
+        try check(maximumBytesInFlight, 1024...1 << 30, "maximumBytesInFlight", "1 KiB to 1 GiB")
+        try check(maximumWaitingCallers, 0...1_000_000, "maximumWaitingCallers", "0 to 1,000,000")
+        if let maximumReplyBytes {
+            try check(maximumReplyBytes, 1024...512 << 20, "maximumReplyBytes", "1 KiB to 512 MiB")
+        }
+        try check(initialBackoff, .milliseconds(1) ... .seconds(1), "initialBackoff", "1 ms to 1 s")
+        try check(maximumBackoff, .milliseconds(1) ... .seconds(600), "maximumBackoff", "1 ms to 10 minutes")
+        guard clientName.utf8.count <= 256, clientName.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw CacheError(
+                .invalidConfiguration, "clientName must be printable ASCII without blanks, at most 256 bytes")
+        }
+    }
+
+    private func check<Value: Comparable>(
+        _ value: Value, _ bounds: ClosedRange<Value>, _ name: String, _ text: String
+    ) throws(CacheError) {
+        guard bounds.contains(value) else {
+            throw CacheError(.invalidConfiguration, "\(name) is out of bounds; give \(text)")
+        }
+    }
+}
+
+extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The address without user and password.
+    public var description: String {
+        switch address {
+        case .success(let url): "RedisConfiguration(\(url))"
+        case .failure: "RedisConfiguration(invalid address)"
+        }
+    }
+    /// The address without user and password.
+    public var debugDescription: String { description }
+    /// Only what ``description`` shows.
+    public var customMirror: Mirror { Mirror(self, children: ["address": description]) }
+}
+
+extension RemoteStoreProvider where Self == RedisConfiguration {
+    /// Redis at `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path[?db=N]`.
+    public static func redis(_ url: String) -> Self { RedisConfiguration(url) }
+}

@@ -1,0 +1,79 @@
+internal import CacheKitCore
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#else
+    internal import Darwin
+#endif
+
+/// The file as the operating system sees it, before SQLite does.
+enum DatabaseFile {
+    /// "CKv1", big-endian, in the header's application id (https://www.sqlite.org/fileformat2.html#application_id).
+    static let applicationID: Int32 = 0x434B_7631
+    private static let headerByteCount = 100
+    private static let magic = Array("SQLite format 3\0".utf8)
+
+    /// Creates the file, readable by its owner only, if there is none. Never touches one that exists.
+    ///
+    /// SQLite gives log and shared memory the mode of the database.
+    static func createIfMissing(_ path: String) throws(CacheError) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            if errno == EEXIST { return }
+            throw CacheError(errno: errno, "creating the database file")
+        }
+        defer { close(descriptor) }
+        // The process's umask can only have taken bits away.
+        guard fchmod(descriptor, 0o600) == 0 else { throw CacheError(errno: errno, "setting the file's mode") }
+    }
+
+    /// Whether the file is empty, and so new: creation stopped before its one transaction, or has not begun.
+    ///
+    /// Anything else must be a CacheKit database. Looks at the header only.
+    static func isNew(_ path: String) throws(CacheError) -> Bool {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CacheError(errno: errno, "opening the database file") }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw CacheError(errno: errno, "reading the database file") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw CacheError(.notADatabase, "the path does not name a regular file; check the path")
+        }
+        guard status.st_size > 0 else {
+            // The schema is written before the log comes into use: a log beside an empty file means a loss.
+            guard byteCount(path + "-wal") == 0 else { throw truncated }
+            return true
+        }
+        try checkHeader(descriptor, fileByteCount: Int(status.st_size), hasLog: byteCount(path + "-wal") > 0)
+        return false
+    }
+
+    private static func checkHeader(_ descriptor: Int32, fileByteCount: Int, hasLog: Bool) throws(CacheError) {
+        var header = [UInt8](repeating: 0, count: headerByteCount)
+        let count = header.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count >= 0 else { throw CacheError(errno: errno, "reading the database file") }
+        guard header.prefix(min(count, 16)).elementsEqual(magic.prefix(min(count, 16))) else {
+            throw CacheError(.notADatabase, "the file is not a CacheKit database; check the path")
+        }
+        guard count == headerByteCount else { throw truncated }
+        func field(_ offset: Int) -> UInt32 { header[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) } }
+        guard field(68) == UInt32(applicationID) else {
+            throw CacheError(.notADatabase, "the file is another application's database; check the path")
+        }
+        // With a log, pages may be in that only; then SQLite looks (fileformat2.html#in_header_database_size).
+        let pageSize = header[16...17].reduce(0) { $0 << 8 | Int($1) }
+        if !hasLog, field(24) == field(92), Int(field(28)) * pageSize > fileByteCount { throw truncated }
+    }
+
+    private static var truncated: CacheError {
+        CacheError(.damagedStore, "the file is shorter than it should be; keep a copy and restore a backup")
+    }
+
+    /// Length of a file; 0 if there is none.
+    static func byteCount(_ path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+}

@@ -1,0 +1,90 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// A file that was opened, checked and unlocked: what every connection to it shares.
+struct OpenedFile: Sendable {
+    let path: String
+    let keys: FileKeys
+    let nodeID: UInt64
+    let configuration: SQLiteConfiguration
+    /// Whether the file was ever opened with a remote: from then on pending rows are protected.
+    let protectsPending: Bool
+
+    var codec: RowCodec { RowCodec(keys: keys, hashBits: configuration.hashBits) }
+
+    /// Creates or checks the file, migrates it, unwraps its keys; closes its connection again.
+    static func open(_ configuration: SQLiteConfiguration, _ context: LocalStoreContext) throws(CacheError)
+        -> OpenedFile
+    {
+        let path = configuration.path
+        try DatabaseFile.createIfMissing(path)
+        let isNew = try DatabaseFile.isNew(path)
+        let connection = try SQLiteConnection(path: path, busyTimeout: configuration.busyTimeout)
+        guard !connection.isReadOnly else {
+            throw CacheError(.readOnlyStore, "the file can't be written; check the owner and mode of file and folder")
+        }
+        if isNew {
+            // Before the first table: page size and vacuum mode can't change later without rewriting the file.
+            try connection.execute(
+                "PRAGMA page_size=\(configuration.pageSize); PRAGMA auto_vacuum=INCREMENTAL", "creating the database")
+        }
+        try create(connection, configuration, context)
+        if try connection.text("PRAGMA journal_mode") != "wal" {
+            guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
+                throw CacheError(.inputOutput, "the file system does not support SQLite's log; use a local file system")
+            }
+        }
+        return try unlock(connection, configuration, context)
+    }
+
+    private static func create(
+        _ connection: SQLiteConnection, _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
+    ) throws(CacheError) {
+        // In one transaction under a rollback journal: a crash leaves an empty file or a whole one.
+        try MigrationRunner(connection: connection, now: context.clock.now()).run { () throws(CacheError) in
+            try connection.execute("PRAGMA application_id=\(DatabaseFile.applicationID)", "creating the database")
+            let meta = try MetaTable(connection)
+            let databaseID = try RandomBytes.draw(16)
+            try meta.setChecked("database_id", databaseID)
+            try meta.setChecked("oldest_reader", [1])
+            let wraps = KeyWraps(databaseID: databaseID)
+            try wraps.create(context.keyring, meta)
+            let keys = try wraps.unwrap(context.keyring, connection)
+            try meta.setSealed("node_id", RandomBytes.draw(8), keys)
+            try meta.setSealed("tenant", Array(context.tenant.utf8), keys)
+            try meta.setSealed("has_remote", [context.hasRemote ? 1 : 0], keys)
+            try meta.setSealed("clock", FileClock().encoded, keys)
+            try meta.setSealed("watermark", Watermark().encoded, keys)
+        }
+    }
+
+    private static func unlock(
+        _ connection: SQLiteConnection, _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
+    ) throws(CacheError) -> OpenedFile {
+        let meta = try MetaTable(connection)
+        guard let databaseID = try meta.checked("database_id"), databaseID.count == 16 else { throw incomplete }
+        let oldestReader = try meta.checked("oldest_reader")?.first ?? 1
+        guard oldestReader <= FileKeys.formatVersion else {
+            throw CacheError(.newerFormat, "the file needs a newer version; upgrade CacheKit")
+        }
+        let keys = try KeyWraps(databaseID: databaseID).open(context.keyring, connection, meta)
+        guard let tenant = try meta.sealed("tenant", keys), let node = try meta.sealed("node_id", keys),
+            node.count == 8, let hasRemote = try meta.sealed("has_remote", keys)
+        else { throw incomplete }
+        guard ConstantTime.equal(tenant, Array(context.tenant.utf8)) else {
+            throw CacheError(
+                .invalidConfiguration, "the file belongs to another tenant; give each tenant a file of its own")
+        }
+        if context.hasRemote, hasRemote != [1] {
+            try connection.transaction { () throws(CacheError) in try meta.setSealed("has_remote", [1], keys) }
+        }
+        return OpenedFile(
+            path: configuration.path, keys: keys, nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
+            configuration: configuration,
+            protectsPending: context.hasRemote || hasRemote == [1])
+    }
+
+    static var incomplete: CacheError {
+        CacheError(.damagedStore, "the file lacks records of its own; keep a copy and restore a backup")
+    }
+}

@@ -1,0 +1,135 @@
+internal import CSQLite
+internal import CacheKitCore
+
+/// One connection to a database file, used by one thread at a time; closed when released.
+final class SQLiteConnection {
+    private let database: OpaquePointer
+    /// Frames in the log after the last commit of this connection, where they are counted.
+    private let frames: UnsafeMutablePointer<Int32>
+
+    /// Opens an existing file; never creates one.
+    init(path: String, busyTimeout: Duration) throws(CacheError) {
+        var pointer: OpaquePointer?
+        // NOMUTEX: every connection stands behind a lock or a thread of its own, so SQLite need not lock too.
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let result = sqlite3_open_v2(path, &pointer, flags, nil)
+        guard result == SQLITE_OK, let pointer else {
+            sqlite3_close_v2(pointer)
+            throw CacheError(sqlite: result, "opening the database")
+        }
+        database = pointer
+        frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        frames.initialize(to: 0)
+        setBusyTimeout(busyTimeout)
+        // The file may come from anyone: nothing in its schema may call functions, and no SQL may break the file itself
+        // (https://www.sqlite.org/security.html).
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_DEFENSIVE, 1)
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_DQS_DML, 0)
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_DQS_DDL, 0)
+        try execute("PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON")
+    }
+
+    deinit {
+        // v2: statements that are still alive keep the connection as a zombie until they go.
+        sqlite3_wal_hook(database, nil, nil)
+        sqlite3_close_v2(database)
+        frames.deallocate()
+    }
+
+    /// From now on notes how long the log is after each commit (https://www.sqlite.org/c3ref/wal_hook.html).
+    func countLogFrames() {
+        sqlite3_wal_hook(
+            database,
+            { frames, _, _, count in
+                frames?.assumingMemoryBound(to: Int32.self).pointee = count
+                return SQLITE_OK
+            }, frames)
+    }
+
+    /// Frames in the log after the last commit.
+    var logFrames: Int { Int(frames.pointee) }
+
+    /// Says that the log was moved into the database whole: the next commit starts it anew.
+    func resetLogFrames() { frames.pointee = 0 }
+
+    /// Whether SQLite fell back to reading only.
+    var isReadOnly: Bool { sqlite3_db_readonly(database, "main") == 1 }
+
+    /// Whether no transaction is open.
+    var isAutocommit: Bool { sqlite3_get_autocommit(database) != 0 }
+
+    /// Rows that the last statement inserted, updated or deleted.
+    var changes: Int { Int(sqlite3_changes64(database)) }
+
+    /// How long SQLite itself waits for a lock; 0 for not at all.
+    func setBusyTimeout(_ timeout: Duration) {
+        let (seconds, attoseconds) = timeout.components
+        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        sqlite3_busy_timeout(database, Int32(clamping: max(0, milliseconds)))
+    }
+
+    /// Runs statements that give no rows; the text is ours, never a caller's.
+    func execute(_ sql: String, _ action: StaticString = "reading the database") throws(CacheError) {
+        let result = sqlite3_exec(database, sql, nil, nil, nil)
+        guard result == SQLITE_OK else { throw CacheError(sqlite: result, action) }
+    }
+
+    /// Compiles a statement that is kept.
+    func prepare(_ sql: String) throws(CacheError) -> PreparedStatement {
+        try PreparedStatement(database, sql)
+    }
+
+    /// The integer that a statement gives; 0 if it gives no row.
+    func integer(_ sql: String) throws(CacheError) -> Int64 {
+        let statement = try prepare(sql)
+        return try statement.step() ? statement.integer(0) : 0
+    }
+
+    /// The text that a statement gives; for pragmas.
+    func text(_ sql: String) throws(CacheError) -> String {
+        let statement = try prepare(sql)
+        return try statement.step() ? statement.text(0) : ""
+    }
+
+    /// Runs a body between `BEGIN` and `COMMIT`; rolls back when either fails.
+    func transaction<Output>(
+        _ kind: StaticString = "IMMEDIATE", _ body: () throws(CacheError) -> Output
+    ) throws(CacheError) -> Output {
+        try execute("BEGIN \(kind)", "beginning a transaction")
+        do {
+            let output = try body()
+            try execute("COMMIT", "committing")
+            return output
+        } catch {
+            rollBack()
+            throw error
+        }
+    }
+
+    /// Gives up the open transaction, if there is one.
+    func rollBack() {
+        // A full disk or an I/O error may have rolled back already; then there is nothing to do
+        // (https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction).
+        if !isAutocommit { _ = sqlite3_exec(database, "ROLLBACK", nil, nil, nil) }
+    }
+
+    /// How a checkpoint ended: frames in the log, and those of them that are in the database.
+    struct CheckpointOutcome {
+        var logFrames: Int
+        var checkpointedFrames: Int
+    }
+
+    /// Moves the log into the database as far as no reader stands in the way
+    /// (https://www.sqlite.org/c3ref/wal_checkpoint_v2.html).
+    func checkpoint(truncating: Bool) throws(CacheError) -> CheckpointOutcome {
+        var frames: Int32 = 0
+        var checkpointed: Int32 = 0
+        let mode = truncating ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
+        let result = sqlite3_wal_checkpoint_v2(database, nil, mode, &frames, &checkpointed)
+        guard result == SQLITE_OK else { throw CacheError(sqlite: result, "checkpointing") }
+        return CheckpointOutcome(logFrames: Int(frames), checkpointedFrames: Int(checkpointed))
+    }
+}

@@ -1,0 +1,94 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// A connection that only reads, with its prepared statements.
+///
+/// `@unchecked Sendable` because each one is used with its lock in ``ReadPool`` held, and never leaves it.
+final class Reader: @unchecked Sendable {
+    let connection: SQLiteConnection
+    let finder: RowFinder
+    let meta: MetaTable
+    private let file: OpenedFile
+
+    init(_ file: OpenedFile) throws(CacheError) {
+        self.file = file
+        // Timeout 0: a reader waits for nobody but a recovery of the log, and that wait must not hold a thread.
+        connection = try SQLiteConnection(path: file.path, busyTimeout: file.configuration.busyTimeout)
+        finder = try RowFinder(connection, file.codec)
+        meta = try MetaTable(connection)
+        try connection.execute("PRAGMA query_only=ON")
+        connection.setBusyTimeout(.zero)
+    }
+
+    func clock() throws(CacheError) -> FileClock {
+        guard let bytes = try meta.sealed("clock", file.keys), let clock = FileClock(bytes) else {
+            throw OpenedFile.incomplete
+        }
+        return clock
+    }
+
+    func watermark() throws(CacheError) -> Watermark {
+        guard let bytes = try meta.sealed("watermark", file.keys), let watermark = Watermark(bytes) else {
+            throw OpenedFile.incomplete
+        }
+        return watermark
+    }
+
+    /// The feed, from one snapshot of both tables.
+    func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) throws(CacheError) -> [Change] {
+        try connection.transaction("DEFERRED") { () throws(CacheError) in
+            try finder.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+        }
+    }
+
+    /// What lies above the watermark; reads every such row's header.
+    func backlog() throws(CacheError) -> Backlog {
+        let watermark = try watermark().sequence
+        var backlog = Backlog(changes: 0, bytes: 0, oldest: nil)
+        for table in RowTable.allCases {
+            let select = try connection.prepare(
+                """
+                SELECT count(*), total(length(value)), min(version) FROM \(table.name)
+                WHERE change_seq > ?1 AND origin = 0
+                """)
+            try select.bind(Int64(watermark), at: 1)
+            guard try select.step() else { continue }
+            backlog.changes += Int(select.integer(0))
+            backlog.bytes += Int(select.integer(1))
+            if let oldest = Version(bytes: select.blob(2))?.time {
+                backlog.oldest = min(backlog.oldest ?? oldest, oldest)
+            }
+        }
+        return backlog
+    }
+
+    /// Counts over the whole file.
+    func statistics() throws(CacheError) -> LocalStoreStatistics {
+        try connection.transaction("DEFERRED") { () throws(CacheError) in
+            var statistics = LocalStoreStatistics(
+                entries: 0, tombstones: 0, valueBytes: 0,
+                fileBytes: DatabaseFile.byteCount(file.path) + DatabaseFile.byteCount(file.path + "-wal"),
+                deadLetters: Int(try connection.integer("SELECT count(*) FROM dead_letters")), rowsByFingerprint: [:],
+                lastSequence: ChangeSequence(try clock().lastSequence),
+                watermark: ChangeSequence(try watermark().sequence), backlog: try backlog())
+            for table in RowTable.allCases {
+                let select = try connection.prepare(
+                    """
+                    SELECT key_fingerprint, count(*), count(value), total(length(value)) FROM \(table.name)
+                    GROUP BY key_fingerprint
+                    """)
+                while try select.step() {
+                    statistics.entries += Int(select.integer(2))
+                    statistics.tombstones += Int(select.integer(1) - select.integer(2))
+                    statistics.valueBytes += Int(select.integer(3))
+                    if let fingerprint = KeyFingerprint(bytes: select.blob(0)) {
+                        statistics.rowsByFingerprint[fingerprint, default: 0] += Int(select.integer(1))
+                    }
+                }
+            }
+            return statistics
+        }
+    }
+}

@@ -1,0 +1,86 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// The two tables that hold rows; the number is part of what a row's seal is bound to.
+enum RowTable: UInt8, CaseIterable {
+    case entries = 1
+    case overflow = 2
+
+    var name: String { self == .entries ? "entries" : "overflow" }
+
+    /// Every column that a read needs, in the order that ``RowCodec`` expects.
+    static let columns =
+        "key_hash, sealed_meta, version, change_seq, origin, base, expires_at, stale_at, accessed_at, key_fingerprint, value"
+}
+
+/// Seals rows and opens them; every read of a row passes through here.
+struct RowCodec: Sendable {
+    let keys: FileKeys
+    /// Bits of a key's hash that make the row's id; 63 except in tests.
+    let hashBits: Int
+
+    func hash(_ key: CacheKey) throws(CacheError) -> KeyHash {
+        try KeyHash(bytes: keys.hash(key.string), bits: hashBits)
+    }
+
+    /// Opens the metadata of the row that a statement stands on and compares every column with it.
+    ///
+    /// Reads from SQLite's own memory: no column is copied, and the plaintext lies on the stack.
+    func metadata(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> RowMetadata {
+        let opened = try? keys.withOpenedMetadata(row.blob(1), table: table, hash: row.blob(0)) { RowMetadata($0) }
+        guard let metadata = opened, Self.columns(of: row, are: metadata) else { throw Self.tampered }
+        return metadata
+    }
+
+    private static func columns(of row: PreparedStatement, are metadata: RowMetadata) -> Bool {
+        let version = row.blob(2)
+        guard version.count == 16, version.bigEndian(at: 0) == metadata.version.stamp,
+            version.bigEndian(at: 8) == metadata.version.node,
+            UInt64(bitPattern: row.integer(3)) == metadata.sequence,
+            row.integer(4) == Int64(metadata.origin.rawValue),
+            row.blob(5).isEqual(to: metadata.base),
+            row.integer(6) == metadata.expiresAt, row.integer(7) == metadata.staleAt
+        else { return false }
+        if let fingerprint = metadata.fingerprint {
+            let column = row.blob(9)
+            guard column.count == 16, column.bigEndian(at: 0) == fingerprint.high,
+                column.bigEndian(at: 8) == fingerprint.low
+            else { return false }
+        } else {
+            guard row.isNull(9) else { return false }
+        }
+        let value = row.blob(10)
+        return value.count == metadata.valueLength && RowMetadata.tag(of: value) == metadata.valueTag
+            && row.isNull(10) == metadata.isTombstone
+    }
+
+    /// The entry that a statement stands on, its value opened if it belongs to a plain namespace.
+    func entry(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> (RowMetadata, StoredEntry) {
+        let metadata = try metadata(row, table: table)
+        var value: [UInt8]?
+        if !metadata.isTombstone {
+            value =
+                metadata.fingerprint != nil
+                ? row.bytes(10) : try? keys.openValue(row.blob(10), hash: row.blob(0), version: metadata.version)
+            guard value != nil else { throw Self.tampered }
+        }
+        let entry = StoredEntry(
+            value: value, form: metadata.fingerprint.map { .sealed($0) } ?? .plain, mode: metadata.mode,
+            version: metadata.version, sequence: ChangeSequence(metadata.sequence), origin: metadata.origin,
+            expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt))
+        return (metadata, entry)
+    }
+
+    /// The value column for a change: the bytes for the remote, or, where those are plain, sealed under the file's key.
+    func valueColumn(_ change: LocalChange, hash: KeyHash, version: Version) throws(CacheError) -> [UInt8]? {
+        guard let value = change.value else { return nil }
+        if case .sealed = change.form { return value }
+        return try keys.sealValue(value, hash: hash.bytes, version: version)
+    }
+
+    static var tampered: CacheError {
+        CacheError(
+            .tamperedStore,
+            "a row of the file does not authenticate: it was altered without its keys; run 'cachekit verify'")
+    }
+}

@@ -1,0 +1,84 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// What `sealed_meta` says of a row: the key's name, and a second copy of every column but `accessed_at`.
+///
+/// Plaintext, big-endian: layout (1), mode (1), flags (1), origin (1), version (16), change_seq (8), expires_at (8),
+/// stale_at (8), key fingerprint (16, zeros without one), value length (4), value tag (16), base length (1), base, key.
+struct RowMetadata: Equatable {
+    static let layout: UInt8 = 1
+    static let fixedByteCount = 81
+    private static let maximumBaseByteCount = 32
+    /// The longest plaintext: what claims to be longer is no metadata.
+    static let maximumByteCount = fixedByteCount + maximumBaseByteCount + CacheKey.maximumByteCount
+    private static let tombstoneFlag: UInt8 = 1
+    private static let sealedFlag: UInt8 = 2
+
+    var mode: NamespaceMode
+    var version: Version
+    var sequence: UInt64
+    var origin: EntryOrigin
+    var expiresAt: Int64
+    var staleAt: Int64
+    var fingerprint: KeyFingerprint?
+    var isTombstone: Bool
+    /// Length and last 16 bytes of the value column: together with the seal around them they bind value and row.
+    var valueLength: Int
+    var valueTag: UInt128
+    /// Fingerprints of what this node knows the remote may hold: none, one or two of 16 bytes.
+    var base: [UInt8]
+    var key: String
+
+    /// The plaintext.
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.fixedByteCount + base.count + key.utf8.count)
+        let flags = (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
+        bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
+        bytes.append(bigEndian: version.stamp)
+        bytes.append(bigEndian: version.node)
+        bytes.append(bigEndian: sequence)
+        bytes.append(bigEndian: UInt64(bitPattern: expiresAt))
+        bytes.append(bigEndian: UInt64(bitPattern: staleAt))
+        bytes.append(bigEndian: fingerprint?.high ?? 0)
+        bytes.append(bigEndian: fingerprint?.low ?? 0)
+        bytes.append(bigEndian: UInt32(valueLength))
+        bytes.append(bigEndian: valueTag)
+        bytes.append(UInt8(base.count))
+        bytes += base
+        bytes += key.utf8
+        return bytes
+    }
+
+    /// The last 16 bytes of a value as a number, filled up with zeros in front; 0 for a tombstone.
+    static func tag(of value: UnsafeRawBufferPointer) -> UInt128 {
+        guard value.count < 16 else { return value.bigEndian(at: value.count - 16) }
+        return value.reduce(0) { $0 << 8 | UInt128($1) }
+    }
+}
+
+extension RowMetadata {
+    /// Reads an authenticated plaintext; `nil` if it is not well formed.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > Self.fixedByteCount, bytes[0] == Self.layout,
+            let mode = NamespaceMode(rawValue: bytes[1]), let origin = EntryOrigin(rawValue: bytes[3])
+        else { return nil }
+        let flags = bytes[2]
+        self.mode = mode
+        self.origin = origin
+        isTombstone = flags & Self.tombstoneFlag != 0
+        version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
+        sequence = bytes.bigEndian(at: 20)
+        expiresAt = bytes.bigEndian(at: 28)
+        staleAt = bytes.bigEndian(at: 36)
+        fingerprint =
+            flags & Self.sealedFlag == 0
+            ? nil : KeyFingerprint(high: bytes.bigEndian(at: 44), low: bytes.bigEndian(at: 52))
+        valueLength = Int(bytes.bigEndian(at: 60, as: UInt32.self))
+        valueTag = bytes.bigEndian(at: 64)
+        let keyStart = Self.fixedByteCount + Int(bytes[80])
+        guard Int(bytes[80]) <= Self.maximumBaseByteCount, bytes.count > keyStart else { return nil }
+        base = Array(bytes[Self.fixedByteCount..<keyStart])
+        key = String(decoding: bytes[keyStart...], as: UTF8.self)
+    }
+}

@@ -1,0 +1,73 @@
+public import CacheKit
+public import CacheKitCore
+
+/// How the SQLite file is opened; every property has a safe default.
+public struct SQLiteConfiguration: Sendable {
+    /// What an acknowledged write survives.
+    public enum Durability: Sendable {
+        /// A crash of the process and a power cut: each commit is synced; waiting writers share one.
+        case full
+        /// A crash of the process. A power cut may lose the last commits, and never damages the file.
+        case relaxed
+    }
+
+    /// Path of the database; its folder must exist. The log and shared memory lie beside it.
+    public var path: String
+    /// What an acknowledged write survives; `.full` unless set.
+    public var durability: Durability = .full
+    /// Bytes of the database that rows may fill before the least recently used synchronised ones go; 1 GiB unless set,
+    /// at least 1 MiB.
+    public var sizeLimit: Int = 1 << 30
+    /// How long a write waits for another process; 5 seconds unless set, at most 10 minutes.
+    public var busyTimeout: Duration = .seconds(5)
+    /// The largest value, in bytes as Redis holds it; 64 MiB unless set, at most 512 MiB.
+    public var maximumValueBytes: Int = 64 << 20
+    /// Writes that may wait for the writer; further ones fail with ``CacheError/Code/backPressure``. 65,536 unless set.
+    public var maximumQueuedWrites: Int = 65_536
+    /// Bytes of values that may wait for the writer; 256 MiB unless set. One larger write alone is always taken.
+    public var maximumQueuedBytes: Int = 256 << 20
+    /// Connections that read at the same time; 4 unless set, at most 64.
+    public var readerCount: Int = 4
+
+    // For tests: fewer bits make keys collide, fewer pages fill the disk.
+    package var hashBits = 63
+    package var maximumPageCount: Int?
+    package var pageSize = 4096
+
+    /// A file at a path, with the defaults.
+    public init(path: String) {
+        self.path = path
+    }
+
+    func validate() throws(CacheError) {
+        func require(_ condition: Bool, _ message: StaticString) throws(CacheError) {
+            guard condition else { throw CacheError(.invalidConfiguration, "\(message)") }
+        }
+        try require(!path.isEmpty && !path.utf8.contains(0), "the path of the database is empty or holds a NUL; set it")
+        try require(sizeLimit >= 1 << 20, "sizeLimit is below 1 MiB; raise it")
+        try require(busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout is not between 0 and 10 minutes")
+        try require((1...512 << 20).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
+        try require(
+            maximumQueuedWrites >= 1 && maximumQueuedBytes >= 1, "the bounds of the write queue must be positive")
+        try require((1...64).contains(readerCount), "readerCount is not between 1 and 64")
+    }
+}
+
+extension SQLiteConfiguration: LocalStoreProvider {
+    /// Opens the file, or creates it if there is none or it is empty.
+    ///
+    /// - Throws: `wrongMasterKey`, `notADatabase`, `newerFormat`, `damagedStore`, `tamperedStore`, `readOnlyStore`,
+    ///   `diskFull`, `inputOutput`, `storeBusy`; `invalidConfiguration` also for another tenant's file. A file that exists
+    ///   is never recreated.
+    public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? {
+        try await SQLiteStore.open(self, context)
+    }
+}
+
+extension LocalStoreProvider where Self == SQLiteConfiguration {
+    /// An encrypted SQLite file at a path.
+    public static func sqlite(path: String) -> SQLiteConfiguration { SQLiteConfiguration(path: path) }
+
+    /// An encrypted SQLite file.
+    public static func sqlite(_ configuration: SQLiteConfiguration) -> SQLiteConfiguration { configuration }
+}

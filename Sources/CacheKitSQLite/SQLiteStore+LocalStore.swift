@@ -1,0 +1,130 @@
+public import CacheKit
+public import CacheKitCore
+
+extension SQLiteStore {
+    /// What is held for each key; a tampered row throws ``CacheError/Code/tamperedStore``.
+    ///
+    /// One descent of a B-tree, one HMAC and one or two AES-GCM opens per key.
+    public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
+        let now = clock.now()
+        return try await read { reader throws(CacheError) in
+            var entries: [StoredEntry?] = []
+            entries.reserveCapacity(keys.count)
+            for key in keys {
+                guard let (entry, id, accessedAt) = try reader.finder.read(key) else {
+                    entries.append(nil)
+                    continue
+                }
+                if let id { accesses.note(id, last: accessedAt, now: now) }
+                entries.append(entry)
+            }
+            return entries
+        }
+    }
+
+    /// Commits changes; see ``LocalStore/commit(_:)``.
+    @discardableResult
+    public func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
+        guard !changes.isEmpty else { return [] }
+        let bytes = try checkedByteCount(changes)
+        return try await write(bytes: bytes, changes: changes.count) { writer throws(CacheError) in
+            try writer.apply(changes)
+        }
+    }
+
+    /// Stores values from the remote; see ``LocalStore/fill(_:)``.
+    @discardableResult
+    public func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] {
+        guard !fills.isEmpty else { return [] }
+        let bytes = try checkedByteCount(fills.map(\.change))
+        return try await write(bytes: bytes, changes: fills.count) { writer throws(CacheError) in
+            try writer.apply(fills)
+        }
+    }
+
+    // Before anything is queued, so that a caller's own fault costs nobody else a transaction.
+    private func checkedByteCount(_ changes: [LocalChange]) throws(CacheError) -> Int {
+        let limit = file.configuration.maximumValueBytes
+        var sum = 0
+        for change in changes {
+            let count = change.value?.count ?? 0
+            guard count <= limit else {
+                throw CacheError(.valueTooLarge, "a value has \(count) bytes; at most \(limit) are allowed")
+            }
+            sum += count
+        }
+        return sum
+    }
+
+    /// The feed; see ``LocalStore/changes(after:origin:limit:byteLimit:)``. With `.relaxed` durability, what was written
+    /// here is synced before it is given out, so that nothing published can be lost.
+    public func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        if file.configuration.durability == .relaxed, origin == .local {
+            let clock = try await read { reader throws(CacheError) in try reader.clock() }
+            if clock.syncedSequence < clock.lastSequence { try await sync() }
+        }
+        return try await read { reader throws(CacheError) in
+            try reader.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+        }
+    }
+
+    private func sync() async throws(CacheError) {
+        try await write(transactional: false) { writer throws(CacheError) in try writer.sync() }
+    }
+
+    /// The highest sequence committed, by any process.
+    public func lastSequence() async throws(CacheError) -> ChangeSequence {
+        ChangeSequence(try await read { reader throws(CacheError) in try reader.clock().lastSequence })
+    }
+
+    /// The watermark.
+    public func watermark() async throws(CacheError) -> ChangeSequence {
+        ChangeSequence(try await read { reader throws(CacheError) in try reader.watermark().sequence })
+    }
+
+    /// Moves the watermark; see ``LocalStore/settle(through:deadLetters:)``.
+    public func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {
+        try await write { writer throws(CacheError) in try writer.settle(through: sequence, deadLetters) }
+    }
+
+    /// How much waits for the remote; linear in that.
+    public func backlog() async throws(CacheError) -> Backlog {
+        try await read { reader throws(CacheError) in try reader.backlog() }
+    }
+
+    /// Whether a connection other than this store's writer committed since the last call.
+    public func hasForeignCommits() async throws(CacheError) -> Bool {
+        try await write(transactional: false) { writer throws(CacheError) in try writer.hasForeignCommits() }
+    }
+
+    /// One small step of sweeping, evicting and shrinking; a few milliseconds.
+    public func maintain() async throws(CacheError) -> Bool {
+        let times = accesses.take(256)
+        let isUnfinished = try await write(transactional: false) { writer throws(CacheError) in
+            try writer.maintain(accesses: times)
+        }
+        return isUnfinished || !accesses.isEmpty
+    }
+
+    /// Takes the pusher's lease: a lock on `<path>-lease`.
+    public func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? {
+        // Throws after closing.
+        try await read { _ throws(CacheError) in }
+        return try FileLease.acquire(file.path + "-lease")
+    }
+
+    /// What the file holds; reads every row's header.
+    public func statistics() async throws(CacheError) -> LocalStoreStatistics {
+        try await read { reader throws(CacheError) in try reader.statistics() }
+    }
+
+    /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
+    public func close() async {
+        readers.close()
+        _ = try? await write(transactional: false) { writer throws(CacheError) in writer.close() }
+        queue.close()
+        await ended.wait()
+    }
+}

@@ -1,0 +1,112 @@
+public import CacheKit
+public import CacheKitCore
+
+/// The local tier in an encrypted SQLite file: one writer thread that groups commits, reads inline on the caller's thread.
+public final class SQLiteStore: LocalStore {
+    let file: OpenedFile
+    let queue: WriteQueue
+    let readers: ReadPool
+    let accesses = AccessLog()
+    let clock: any CacheClock
+    /// The writer thread has closed its connection.
+    let ended: OneTimeSignal
+
+    private init(
+        _ file: OpenedFile, _ queue: WriteQueue, _ readers: ReadPool, _ ended: OneTimeSignal, clock: any CacheClock
+    ) {
+        self.file = file
+        self.queue = queue
+        self.readers = readers
+        self.ended = ended
+        self.clock = clock
+    }
+
+    deinit {
+        // The writer thread empties its queue, closes its connection and ends.
+        queue.close()
+    }
+
+    /// Opens or creates the file. Runs on the writer's thread, so that waiting for another process holds no other.
+    public static func open(
+        _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
+    ) async throws(CacheError) -> SQLiteStore {
+        try configuration.validate()
+        let queue = WriteQueue(
+            maximumCount: configuration.maximumQueuedWrites, maximumBytes: configuration.maximumQueuedBytes)
+        let result: Result<SQLiteStore, CacheError> = await withCheckedContinuation { continuation in
+            let ended = OneTimeSignal()
+            let isStarted = SystemThread.start {
+                do throws(CacheError) {
+                    let file = try OpenedFile.open(configuration, context)
+                    let writer = try Writer(file, clock: context.clock)
+                    let readers = try ReadPool(file)
+                    continuation.resume(
+                        returning: .success(SQLiteStore(file, queue, readers, ended, clock: context.clock)))
+                    serve(queue, writer)
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+                // The writer is gone and its connection closed.
+                ended.set()
+            }
+            if !isStarted {
+                let error = CacheError(.inputOutput, "the system gives no thread; raise the limit of threads")
+                continuation.resume(returning: .failure(error))
+            }
+        }
+        return try result.get()
+    }
+
+    private static func serve(_ queue: WriteQueue, _ writer: Writer) {
+        while true {
+            switch queue.next(idleWork: writer.hasIdleWork) {
+            case .batch(let jobs):
+                writer.execute(jobs)
+                if writer.isCheckpointDue { writer.checkpoint() }
+            case .idle: writer.checkpoint()
+            case .finish: return
+            }
+        }
+    }
+
+    /// Runs a body on the writer thread, in the transaction that it shares with others, and gives its output when that has
+    /// been committed.
+    func write<Output: Sendable>(
+        bytes: Int = 0, changes: Int = 0, transactional: Bool = true,
+        _ body: @escaping @Sendable (Writer) throws(CacheError) -> Output
+    ) async throws(CacheError) -> Output {
+        let result: Result<Output, CacheError> = await withCheckedContinuation { continuation in
+            let job = WriteJob(
+                byteCount: bytes, changeCount: changes, isTransactional: transactional,
+                perform: { writer throws(CacheError) in
+                    let output = try body(writer)
+                    return { continuation.resume(returning: .success(output)) }
+                },
+                fail: { continuation.resume(returning: .failure($0)) })
+            if let refusal = queue.add(job) { continuation.resume(returning: .failure(refusal)) }
+        }
+        return try result.get()
+    }
+
+    /// Runs a body on a reader, again for as long as a write may wait while the log is being recovered.
+    func read<Output: Sendable>(_ body: (Reader) throws(CacheError) -> Output) async throws(CacheError) -> Output {
+        var deadline: ContinuousClock.Instant?
+        while true {
+            do throws(CacheError) {
+                return try readers.withReader(body)
+            } catch {
+                guard error.code == .storeBusy else { throw error }
+                let now = ContinuousClock.now
+                let end = deadline ?? now + file.configuration.busyTimeout
+                guard now < end else { throw error }
+                deadline = end
+            }
+            // A cancelled task would spin here, so it gives up.
+            do {
+                try await Task.sleep(for: .milliseconds(2))
+            } catch {
+                throw CacheError(.cancelled, "the task was cancelled while the file was busy")
+            }
+        }
+    }
+}

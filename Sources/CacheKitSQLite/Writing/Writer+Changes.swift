@@ -1,0 +1,84 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// What the writer does inside a transaction for the calls of ``SQLiteStore``.
+extension Writer {
+    /// Stores changes made here.
+    func apply(_ changes: [LocalChange]) throws(CacheError) -> [ChangeSequence] {
+        let now = clock.now()
+        var sequences: [ChangeSequence] = []
+        sequences.reserveCapacity(changes.count)
+        let watermark = try readWatermark()
+        for change in changes {
+            let hash = try file.codec.hash(change.key)
+            let (table, base) = try finder.withRow(hash) { table, row throws(CacheError) in
+                (table, row.map { baseAfter($0, table: table, watermark) } ?? [])
+            }
+            let (sequence, version) = try nextChange(at: now)
+            try rows.store(
+                change, hash, in: table, version: version, sequence: sequence, origin: .local, base: base, now: now)
+            sequences.append(ChangeSequence(sequence))
+        }
+        return sequences
+    }
+
+    /// What the remote may hold once the row is overwritten: its value, if that was synchronised; else what it was before.
+    /// A plain value has no tag, so nothing is known of it.
+    private func baseAfter(_ row: PreparedStatement, table: RowTable, _ watermark: Watermark) -> [UInt8] {
+        // A row that does not authenticate tells nothing, and the write mends it.
+        guard let metadata = try? file.codec.metadata(row, table: table) else { return [] }
+        let isSynchronised = metadata.origin == .remote || metadata.sequence <= watermark.sequence
+        guard isSynchronised else { return metadata.base }
+        var base: [UInt8] = []
+        if metadata.fingerprint != nil { base.append(bigEndian: metadata.valueTag) }
+        return base
+    }
+
+    /// Stores values read from the remote where the row is still as it was before and nothing of it is pending.
+    func apply(_ fills: [RemoteFill]) throws(CacheError) -> [Bool] {
+        let now = clock.now()
+        let watermark = try readWatermark()
+        var stored: [Bool] = []
+        for fill in fills {
+            let hash = try file.codec.hash(fill.change.key)
+            let table = try finder.withRow(hash) { table, row throws(CacheError) -> RowTable? in
+                guard let row else { return fill.expected == nil ? table : nil }
+                let metadata = try file.codec.metadata(row, table: table)
+                let isFree = try isReplaceable(metadata, hash.bytes, watermark, protectsPending: true)
+                return ChangeSequence(metadata.sequence) == fill.expected && isFree ? table : nil
+            }
+            stored.append(table != nil)
+            guard let table else { continue }
+            let (sequence, version) = try nextChange(at: now)
+            var base: [UInt8] = []
+            if case .sealed = fill.change.form, let value = fill.change.value {
+                base.append(bigEndian: value.withUnsafeBytes { RowMetadata.tag(of: $0) })
+            }
+            try rows.store(
+                fill.change, hash, in: table, version: version, sequence: sequence, origin: .remote, base: base,
+                now: now)
+        }
+        return stored
+    }
+
+    /// Whether a row may be lost: its change has a durable outcome and nobody has to look at it.
+    func isReplaceable(
+        _ metadata: RowMetadata, _ hash: [UInt8], _ watermark: Watermark, protectsPending: Bool
+    ) throws(CacheError) -> Bool {
+        guard protectsPending else { return true }
+        guard metadata.origin == .remote || metadata.sequence <= watermark.sequence else { return false }
+        return try !settlement.isSetAside(sequence: metadata.sequence, hash: hash)
+    }
+
+    /// Moves the watermark up, never down and never past the last change.
+    func settle(through sequence: ChangeSequence, _ deadLetters: [DeadLetter]) throws(CacheError) {
+        let now = clock.now()
+        for letter in deadLetters { try settlement.insert(letter, file.codec, now: now) }
+        let last = try readClock().lastSequence
+        guard sequence.number <= last else {
+            throw CacheError(.invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
+        }
+        guard try readWatermark().sequence < sequence.number else { return }
+        try meta.setSealed("watermark", Watermark(sequence: sequence.number).encoded, file.keys)
+    }
+}

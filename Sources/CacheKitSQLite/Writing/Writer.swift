@@ -1,0 +1,219 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// The connection that writes, and everything that runs on it.
+///
+/// `@unchecked Sendable` because only the writer thread touches it after it was made.
+final class Writer: @unchecked Sendable {
+    /// Frames in the log that are worth a checkpoint when nothing else is to do, and those that can't wait: 4 and 16 MiB.
+    private static let idleCheckpointFrames = 1024
+    private static let dueCheckpointFrames = 4096
+
+    let file: OpenedFile
+    let connection: SQLiteConnection
+    let meta: MetaTable
+    let finder: RowFinder
+    let rows: RowWriter
+    let settlement: SettlementStatements
+    let clock: any CacheClock
+    private var sweeper = Sweeper()
+
+    private var fileClock: FileClock?
+    private var savedClock: FileClock?
+    private var hasSkippedReservation = false
+    private var checkpointedAtFrames = 0
+    private var lastDataVersion: Int64 = 0
+
+    init(_ file: OpenedFile, clock: any CacheClock) throws(CacheError) {
+        self.file = file
+        self.clock = clock
+        connection = try SQLiteConnection(path: file.path, busyTimeout: file.configuration.busyTimeout)
+        try connection.execute("PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=\(16 << 20)")
+        // After the pragma, which sets a hook of its own.
+        connection.countLogFrames()
+        if let pages = file.configuration.maximumPageCount {
+            try connection.execute("PRAGMA max_page_count=\(pages)")
+        }
+        meta = try MetaTable(connection)
+        finder = try RowFinder(connection, file.codec)
+        rows = try RowWriter(connection, file.codec)
+        settlement = try SettlementStatements(connection)
+        try setSynchronous(full: isFull)
+        lastDataVersion = try connection.integer("PRAGMA data_version")
+    }
+
+    private var isFull: Bool { file.configuration.durability == .full }
+
+    private func setSynchronous(full: Bool) throws(CacheError) {
+        try connection.execute("PRAGMA synchronous=\(full ? "FULL" : "NORMAL")")
+    }
+
+    // MARK: Group commit
+
+    /// Runs jobs in one transaction and tells each caller. One that fails by its own fault takes no other with it.
+    func execute(_ jobs: [WriteJob]) {
+        if let job = jobs.first, !job.isTransactional { return executeAlone(job) }
+        var faultOfOne = false
+        do throws(CacheError) {
+            let completions = try transaction(changeCount: jobs.reduce(0) { $0 + $1.changeCount }) {
+                () throws(CacheError) in
+                var completions: [WriteJob.Completion] = []
+                for job in jobs {
+                    do throws(CacheError) {
+                        completions.append(try job.perform(self))
+                    } catch {
+                        faultOfOne = !Self.concernsFile(error)
+                        throw error
+                    }
+                }
+                return completions
+            }
+            for completion in completions { completion() }
+        } catch {
+            if faultOfOne, jobs.count > 1 {
+                // Rare, and savepoints would cost every batch: roll back and give each a transaction of its own.
+                for job in jobs { execute([job]) }
+            } else {
+                for job in jobs { job.fail(error) }
+            }
+        }
+    }
+
+    private static func concernsFile(_ error: CacheError) -> Bool {
+        [.diskFull, .inputOutput, .storeBusy, .readOnlyStore].contains(error.code)
+    }
+
+    private func executeAlone(_ job: WriteJob) {
+        do throws(CacheError) {
+            try job.perform(self)()
+        } catch {
+            connection.rollBack()
+            job.fail(error)
+        }
+    }
+
+    /// One transaction with the file's clock at hand; durable as configured, or always if `synced`.
+    func transaction<Output>(
+        changeCount: Int, synced: Bool = false, _ body: () throws(CacheError) -> Output
+    ) throws(CacheError) -> Output {
+        if !isFull, changeCount > 0, !synced { try reserve(UInt64(changeCount)) }
+        let isSynced = isFull || synced
+        if !isFull, synced { try setSynchronous(full: true) }
+        defer {
+            fileClock = nil
+            savedClock = nil
+            if !isFull, synced { try? setSynchronous(full: false) }
+        }
+        return try connection.transaction { () throws(CacheError) in
+            let output = try body()
+            try saveClock(synced: isSynced)
+            return output
+        }
+    }
+
+    /// Syncs a reservation before a relaxed commit draws beyond the last one.
+    private func reserve(_ count: UInt64) throws(CacheError) {
+        let now = clock.now()
+        if hasSkippedReservation, try readClock().covers(count, at: now) { return }
+        try transaction(changeCount: 0, synced: true) { () throws(CacheError) in
+            var clock = try currentClock()
+            // Again above what other processes draw before this one does.
+            clock.reserve(count * 2, at: now)
+            fileClock = clock
+        }
+    }
+
+    private func saveClock(synced: Bool) throws(CacheError) {
+        guard var clock = fileClock, clock != savedClock else { return }
+        clock.reservedSequence = max(clock.reservedSequence, clock.lastSequence)
+        clock.reservedStamp = max(clock.reservedStamp, clock.lastStamp)
+        if synced { clock.syncedSequence = clock.lastSequence }
+        try meta.setSealed("clock", clock.encoded, file.keys)
+        hasSkippedReservation = true
+    }
+
+    /// The file's clock in the open transaction; the first use of this process passes over what a crash left reserved.
+    private func currentClock() throws(CacheError) -> FileClock {
+        if let fileClock { return fileClock }
+        var clock = try readClock()
+        savedClock = clock
+        if !hasSkippedReservation { clock.skipReserved() }
+        fileClock = clock
+        return clock
+    }
+
+    func readClock() throws(CacheError) -> FileClock {
+        guard let bytes = try meta.sealed("clock", file.keys), let clock = FileClock(bytes) else {
+            throw OpenedFile.incomplete
+        }
+        return clock
+    }
+
+    /// Draws a sequence and a version for a change in the open transaction.
+    func nextChange(at now: Timestamp) throws(CacheError) -> (sequence: UInt64, version: Version) {
+        var clock = try currentClock()
+        let (sequence, stamp) = clock.next(at: now)
+        fileClock = clock
+        return (sequence, Version(stamp: stamp, node: file.nodeID))
+    }
+
+    func readWatermark() throws(CacheError) -> Watermark {
+        guard let bytes = try meta.sealed("watermark", file.keys), let watermark = Watermark(bytes) else {
+            throw OpenedFile.incomplete
+        }
+        return watermark
+    }
+
+    /// Syncs every commit so far, so that what a relaxed store publishes can't be lost.
+    func sync() throws(CacheError) {
+        guard !isFull else { return }
+        let clock = try readClock()
+        guard clock.syncedSequence < clock.lastSequence else { return }
+        try transaction(changeCount: 0, synced: true) { () throws(CacheError) in
+            var clock = try currentClock()
+            clock.syncedSequence = clock.lastSequence
+            fileClock = clock
+        }
+    }
+
+    /// Whether another connection than this one committed since the last call. Never inside a transaction, where the
+    /// number stands still (https://www.sqlite.org/pragma.html#pragma_data_version).
+    func hasForeignCommits() throws(CacheError) -> Bool {
+        let version = try connection.integer("PRAGMA data_version")
+        defer { lastDataVersion = version }
+        return version != lastDataVersion
+    }
+
+    // MARK: Checkpoints
+
+    /// Whether the log is long enough to be moved when nothing else is to do.
+    var hasIdleWork: Bool { connection.logFrames - checkpointedAtFrames >= Self.idleCheckpointFrames }
+    /// Whether it must be moved between two batches, to stay bounded.
+    var isCheckpointDue: Bool { connection.logFrames - checkpointedAtFrames >= Self.dueCheckpointFrames }
+
+    func checkpoint() {
+        // A failure costs space in the log only, and the next one tries again.
+        let outcome = try? connection.checkpoint(truncating: false)
+        // What a reader still needs stays; asking again before the log has grown would be in vain.
+        checkpointedAtFrames =
+            outcome.map { $0.checkpointedFrames < $0.logFrames ? connection.logFrames : 0 } ?? connection.logFrames
+        if checkpointedAtFrames == 0 { connection.resetLogFrames() }
+    }
+
+    /// Empties the log and gives back what was reserved.
+    func close() {
+        if !isFull, hasSkippedReservation {
+            _ = try? transaction(changeCount: 0, synced: true) { () throws(CacheError) in
+                var clock = try currentClock()
+                clock.releaseReservation()
+                fileClock = clock
+            }
+        }
+        _ = try? connection.checkpoint(truncating: true)
+    }
+
+    /// Runs one step of sweeping and evicting.
+    func maintain(accesses: [Int64: Int64]) throws(CacheError) -> Bool {
+        try sweeper.step(self, accesses: accesses)
+    }
+}

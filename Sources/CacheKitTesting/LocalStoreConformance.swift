@@ -1,0 +1,126 @@
+public import CacheKit
+internal import CacheKitCore
+
+/// The promises of ``LocalStore``, as checks that any store can be put to.
+///
+/// Knows no test framework: a broken promise is an error with a sentence and the line that noticed. Every check wants an
+/// empty store of its own, opened as with a remote and driven by ``clock``.
+///
+/// ```swift
+/// @Test(arguments: LocalStoreConformance.Check.allCases)
+/// func `the store keeps the promises of a local store`(check: LocalStoreConformance.Check) async throws {
+///     let conformance = LocalStoreConformance()
+///     try await conformance.run(check, on: MyStore(clock: conformance.clock))
+/// }
+/// ```
+public struct LocalStoreConformance: Sendable {
+    /// One promise.
+    public enum Check: String, CaseIterable, Sendable {
+        /// What was committed is read back with all its parts, in the order of the keys.
+        case readsOwnWrites
+        /// Sequences grow in the order of changes, and concurrent writers never share one.
+        case numbersChangesUniquely
+        /// A later change of a key has the newer version, also while the wall clock goes back.
+        case versionsGrow
+        /// The feed has each key once, under its latest change.
+        case compactsFeed
+        /// A delete leaves a row without a value, in reads and in the feed.
+        case keepsTombstones
+        /// A value from the remote is stored only over the very row that was seen before.
+        case fillComparesAndSets
+        /// A value from the remote never replaces a change that waits.
+        case fillSparesPendingChanges
+        /// The watermark moves up only.
+        case watermarkNeverFalls
+        /// Dead letters are counted, and their rows stay.
+        case settlesWithDeadLetters
+        /// The backlog counts local changes above the watermark, their bytes, and the oldest.
+        case countsBacklog
+        /// One holder at a time, and releasing twice takes nothing from the next one.
+        case leaseIsExclusive
+        /// Pages of the feed keep to count and bytes, and together hold every change once.
+        case feedKeepsLimits
+        /// Maintenance never loses a change that waits, however long expired.
+        case maintenanceSparesPendingChanges
+        /// What this store commits is not another process's.
+        case ownCommitsAreNotForeign
+        /// After closing, every call says so.
+        case refusesAfterClose
+    }
+
+    /// The time that the store under test goes by.
+    public let clock = ManualClock()
+
+    /// Checks with a clock of their own.
+    public init() {}
+
+    /// Puts an empty store to one check, and closes it.
+    ///
+    /// - Throws: ``CacheError/Code/internalFault`` with the promise that was broken, or what the store threw.
+    public func run(_ check: Check, on store: any LocalStore) async throws {
+        do {
+            try await perform(check, store)
+        } catch {
+            await store.close()
+            throw error
+        }
+        await store.close()
+    }
+
+    private func perform(_ check: Check, _ store: any LocalStore) async throws {
+        switch check {
+        case .readsOwnWrites: try await readsOwnWrites(store)
+        case .numbersChangesUniquely: try await numbersChangesUniquely(store)
+        case .versionsGrow: try await versionsGrow(store)
+        case .compactsFeed: try await compactsFeed(store)
+        case .keepsTombstones: try await keepsTombstones(store)
+        case .fillComparesAndSets: try await fillComparesAndSets(store)
+        case .fillSparesPendingChanges: try await fillSparesPendingChanges(store)
+        case .watermarkNeverFalls: try await watermarkNeverFalls(store)
+        case .settlesWithDeadLetters: try await settlesWithDeadLetters(store)
+        case .countsBacklog: try await countsBacklog(store)
+        case .leaseIsExclusive: try await leaseIsExclusive(store)
+        case .feedKeepsLimits: try await feedKeepsLimits(store)
+        case .maintenanceSparesPendingChanges: try await maintenanceSparesPendingChanges(store)
+        case .ownCommitsAreNotForeign: try await ownCommitsAreNotForeign(store)
+        case .refusesAfterClose: try await refusesAfterClose(store)
+        }
+    }
+}
+
+extension LocalStoreConformance {
+    func require(
+        _ condition: Bool, _ promise: String, file: String = #fileID, line: Int = #line
+    ) throws(CacheError) {
+        guard condition else {
+            throw CacheError(.internalFault, "the store breaks a promise: \(promise)", file: file, line: line)
+        }
+    }
+
+    func put(
+        _ key: String, _ value: [UInt8], form: ValueForm = .plain, life: Duration = .seconds(600)
+    ) throws -> LocalChange {
+        LocalChange(
+            key: try CacheKey(key), value: value, form: form, mode: .native, expiresAt: clock.now().advanced(by: life))
+    }
+
+    func delete(_ key: String, life: Duration = .seconds(600)) throws -> LocalChange {
+        LocalChange(
+            key: try CacheKey(key), value: nil, form: .plain, mode: .native,
+            expiresAt: clock.now().advanced(by: life))
+    }
+
+    func entry(_ key: String, _ store: any LocalStore) async throws -> StoredEntry? {
+        try await store.read([CacheKey(key)]).first ?? nil
+    }
+
+    func feed(_ store: any LocalStore, origin: EntryOrigin? = nil) async throws -> [Change] {
+        try await store.changes(after: .zero, origin: origin, limit: 1000, byteLimit: 1 << 20)
+    }
+
+    /// Runs maintenance until nothing is left to do.
+    func maintain(_ store: any LocalStore) async throws {
+        for _ in 0..<10_000 where try await !store.maintain() { return }
+        try require(false, "maintenance comes to an end")
+    }
+}

@@ -1,0 +1,67 @@
+public import CacheKit
+import Synchronization
+
+/// A clock that stands still until it is told to move.
+public final class ManualClock: CacheClock {
+    private struct Sleeper {
+        let id: UInt64
+        let wakesAt: Timestamp
+        let continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private struct State {
+        var now: Timestamp
+        var sleepers: [Sleeper] = []
+        var nextID: UInt64 = 0
+    }
+
+    private let state: Mutex<State>
+
+    /// Starts at a given time; 2026-01-01T00:00:00Z where left out.
+    public init(now: Timestamp = Timestamp(milliseconds: 1_767_225_600_000)) {
+        state = Mutex(State(now: now))
+    }
+
+    /// The time that was set.
+    public func now() -> Timestamp { state.withLock { $0.now } }
+
+    /// How many tasks are waiting.
+    public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+
+    /// Moves time and wakes whoever's wait is over. Time may also be moved back.
+    public func advance(by duration: Duration) {
+        let due = state.withLock { state -> [Sleeper] in
+            state.now = state.now.advanced(by: duration)
+            let due = state.sleepers.filter { $0.wakesAt <= state.now }
+            state.sleepers.removeAll { $0.wakesAt <= state.now }
+            return due
+        }
+        for sleeper in due { sleeper.continuation.resume() }
+    }
+
+    /// Waits until time has been moved far enough.
+    public func sleep(for duration: Duration) async throws {
+        let id = state.withLock { state -> UInt64 in
+            state.nextID += 1
+            return state.nextID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let outcome = state.withLock { state -> Result<Void, any Error>? in
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    if duration <= .zero { return .success(()) }
+                    state.sleepers.append(
+                        Sleeper(id: id, wakesAt: state.now.advanced(by: duration), continuation: continuation))
+                    return nil
+                }
+                if let outcome { continuation.resume(with: outcome) }
+            }
+        } onCancel: {
+            let sleeper = state.withLock { state -> Sleeper? in
+                guard let index = state.sleepers.firstIndex(where: { $0.id == id }) else { return nil }
+                return state.sleepers.remove(at: index)
+            }
+            sleeper?.continuation.resume(throwing: CancellationError())
+        }
+    }
+}

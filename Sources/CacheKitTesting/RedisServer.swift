@@ -1,0 +1,246 @@
+public import CacheKitCore
+// Foundation for the temporary folder and the search in PATH only.
+internal import Foundation
+internal import Synchronization
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#else
+    internal import Darwin
+#endif
+
+/// A throwaway `redis-server` for tests: on a unix socket and a loopback port, in a folder of its own.
+///
+/// It ends when it is stopped or let go of; it is only ever signalled by its process id.
+public final class RedisServer: Sendable {
+    /// The loopback port.
+    public let port: Int
+    /// The path of its unix socket.
+    public let socketPath: String
+    /// Its working folder; removed with the server.
+    public let folder: String
+
+    private let executable: String
+    private let arguments: [String]
+    private let state = Mutex(State())
+
+    private struct State {
+        var process: pid_t?
+    }
+
+    /// Whether `redis-server` can be found in `PATH`; tests that need it are skipped where not.
+    public static var isInstalled: Bool { findExecutable() != nil }
+
+    /// Starts a server and waits until it answers.
+    ///
+    /// - Parameter arguments: more of `redis-server`'s options, such as `["--requirepass", "..."]`.
+    /// - Throws: ``CacheError/Code/remoteUnavailable`` when `redis-server` is not installed or does not start within 10 s.
+    public static func start(_ arguments: [String] = []) async throws(CacheError) -> RedisServer {
+        guard let executable = findExecutable() else {
+            throw CacheError(
+                .remoteUnavailable, "redis-server is not in PATH; install it (apt-get install redis-server)")
+        }
+        // A port that was free a moment ago may be taken by the time the server binds it.
+        var last: CacheError?
+        for _ in 0..<5 {
+            let server = try RedisServer(executable: executable, arguments: arguments)
+            do throws(CacheError) {
+                try await server.restart()
+                return server
+            } catch {
+                last = error
+            }
+        }
+        throw last ?? CacheError(.remoteUnavailable, "redis-server did not start")
+    }
+
+    private init(executable: String, arguments: [String]) throws(CacheError) {
+        self.executable = executable
+        self.arguments = arguments
+        // Short: the path of a unix socket has at most 107 bytes.
+        let name = "ckredis-" + String(UInt32.random(in: .min ... .max), radix: 36)
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
+        socketPath = folder + "/redis.sock"
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw CacheError(.inputOutput, "no folder could be made for redis-server", cause: error)
+        }
+        port = try Self.freePort()
+    }
+
+    deinit {
+        stop()
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// `redis://127.0.0.1:port/0`.
+    public var url: String { "redis://127.0.0.1:\(port)/0" }
+
+    /// `redis+unix:///path?db=0`.
+    public var unixURL: String { "redis+unix://\(socketPath)?db=0" }
+
+    /// The server's process id; `nil` when it is stopped.
+    public var processIdentifier: Int32? { state.withLock { $0.process } }
+
+    /// Starts the server again, on the same port and socket, after ``stop()`` or ``kill9()``.
+    public func restart() async throws(CacheError) {
+        stop()
+        let options =
+            [
+                "--bind", "127.0.0.1", "--port", String(port), "--unixsocket", socketPath, "--dir", folder, "--save",
+                "",
+                "--appendonly", "no", "--daemonize", "no", "--logfile", folder + "/redis.log",
+            ] + arguments
+        let process = try Self.spawn(executable, options)
+        state.withLock { $0.process = process }
+        try await waitUntilAnswering()
+    }
+
+    // Not Foundation's `Process`: on Linux it learns of a child's end only once every child started meanwhile has ended.
+    private static func spawn(_ executable: String, _ options: [String]) throws(CacheError) -> pid_t {
+        var arguments: [UnsafeMutablePointer<CChar>?] = ([executable] + options).map { strdup($0) }
+        arguments.append(nil)
+        defer { for argument in arguments { free(argument) } }
+        // Threads of a pool block signals, and a child inherits that: it would never see SIGTERM.
+        let attributes = UnsafeMutablePointer<posix_spawnattr_t>.allocate(capacity: 1)
+        posix_spawnattr_init(attributes)
+        defer {
+            posix_spawnattr_destroy(attributes)
+            attributes.deallocate()
+        }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(attributes, &none)
+        posix_spawnattr_setflags(attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var process: pid_t = 0
+        let status = posix_spawn(&process, executable, nil, attributes, arguments, environ)
+        guard status == 0 else { throw CacheError(.remoteUnavailable, "redis-server could not be started") }
+        return process
+    }
+
+    /// Ends the server: `SIGTERM`, then `SIGKILL` after 5 s. Again is harmless.
+    public func stop() {
+        end(first: SIGTERM)
+    }
+
+    /// Kills the server with `SIGKILL`; nothing of it is saved.
+    public func kill9() {
+        end(first: SIGKILL)
+    }
+
+    /// Halts the server with `SIGSTOP`: connections stay, nothing is answered.
+    public func pause() {
+        signal(SIGSTOP)
+    }
+
+    /// Lets a halted server go on.
+    public func resume() {
+        signal(SIGCONT)
+    }
+
+    private func signal(_ number: CInt) {
+        if let identifier = processIdentifier { kill(identifier, number) }
+    }
+
+    private func end(first number: CInt) {
+        let ended = state.withLock { state -> pid_t? in
+            defer { state.process = nil }
+            return state.process
+        }
+        guard let process = ended else { return }
+        kill(process, number)
+        // A halted process does not see SIGTERM.
+        kill(process, SIGCONT)
+        let deadline = ContinuousClock.now + .seconds(5)
+        while waitpid(process, nil, WNOHANG) == 0 {
+            if ContinuousClock.now > deadline { kill(process, SIGKILL) }
+            usleep(1000)
+        }
+    }
+
+    private func waitUntilAnswering() async throws(CacheError) {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            if Self.answers(port: port) { return }
+            guard isRunning() else { break }
+            do {
+                try await Task.sleep(for: .milliseconds(5))
+            } catch {
+                break
+            }
+        }
+        stop()
+        throw CacheError(.remoteUnavailable, "redis-server did not start; check its options")
+    }
+
+    private func isRunning() -> Bool {
+        state.withLock { state in
+            guard let process = state.process else { return false }
+            guard waitpid(process, nil, WNOHANG) != 0 else { return true }
+            // Reaped: its number may belong to another process from here on.
+            state.process = nil
+            return false
+        }
+    }
+
+    /// Any reply will do: with a password set, it is an error.
+    private static func answers(port: Int) -> Bool {
+        guard let descriptor = loopbackSocket() else { return false }
+        defer { close(descriptor) }
+        let connected = withLoopbackAddress(port: port) { connect(descriptor, $0, $1) == 0 }
+        guard connected else { return false }
+        // Another process may have taken the port, and say nothing.
+        var patience = timeval(tv_sec: 1, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let request = Array("PING\r\n".utf8)
+        guard write(descriptor, request, request.count) == request.count else { return false }
+        var reply: [UInt8] = [0]
+        return read(descriptor, &reply, 1) == 1
+    }
+
+    private static func freePort() throws(CacheError) -> Int {
+        guard let descriptor = loopbackSocket() else { throw CacheError(.inputOutput, "no socket could be made") }
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withLoopbackAddress(port: 0) { bind(descriptor, $0, $1) == 0 }
+        let named = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) == 0 }
+        }
+        guard bound, named else { throw CacheError(.inputOutput, "no loopback port is free") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    private static func loopbackSocket() -> CInt? {
+        #if canImport(Glibc)
+            let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        #else
+            let descriptor = socket(AF_INET, SOCK_STREAM, 0)
+        #endif
+        guard descriptor >= 0 else { return nil }
+        // Not for the servers that are started meanwhile.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        return descriptor
+    }
+
+    private static func withLoopbackAddress<Result>(
+        port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+    }
+
+    private static func findExecutable() -> String? {
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        return path.split(separator: ":").map { $0 + "/redis-server" }
+            .first { FileManager.default.isExecutableFile(atPath: String($0)) }.map { String($0) }
+    }
+}

@@ -1,0 +1,132 @@
+public import CacheKit
+public import CacheKitCore
+import Synchronization
+
+/// A remote store in memory that fails when it is told to.
+public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
+    private struct Cell {
+        var value: [UInt8]
+        var expiresAt: Timestamp?
+    }
+
+    private struct State {
+        var cells: [CacheKey: Cell] = [:]
+        var outage: CacheError?
+        var outageAfterApplying = false
+        var refused: [CacheKey: CacheError] = [:]
+        var batches = 0
+        var reads = 0
+        var isClosed = false
+        var readHook: Hook?
+        var writeHook: Hook?
+
+        /// What every call throws at the moment.
+        var refusal: CacheError? {
+            isClosed ? CacheError(.shutdown, "the remote was closed; open it again") : outage
+        }
+    }
+
+    /// Runs while a reply is on its way.
+    public typealias Hook = @Sendable () async -> Void
+
+    private let state = Mutex(State())
+    private let clock: any CacheClock
+
+    /// An empty remote.
+    public init(clock: any CacheClock) {
+        self.clock = clock
+    }
+
+    /// While set, every call throws it. With `afterApplying`, writes take effect first: the lost reply.
+    public func setOutage(_ error: CacheError?, afterApplying: Bool = false) {
+        state.withLock {
+            $0.outage = error
+            $0.outageAfterApplying = afterApplying
+        }
+    }
+
+    /// Refuses writes of one key; `nil` ends it.
+    public func refuse(_ key: CacheKey, with error: CacheError?) { state.withLock { $0.refused[key] = error } }
+
+    /// Runs `hook` between the moment at which a read takes effect and its reply.
+    public func setReadHook(_ hook: Hook?) { state.withLock { $0.readHook = hook } }
+
+    /// Runs `hook` between the moment at which a write takes effect and its reply.
+    public func setWriteHook(_ hook: Hook?) { state.withLock { $0.writeHook = hook } }
+
+    /// Whether it was closed.
+    public var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    /// What is held for a key, expired or not.
+    public func value(of key: CacheKey) -> [UInt8]? { state.withLock { $0.cells[key]?.value } }
+
+    /// When a key expires.
+    public func expiry(of key: CacheKey) -> Timestamp? { state.withLock { $0.cells[key]?.expiresAt } }
+
+    /// Writes a key as another SDK would.
+    public func put(_ value: [UInt8], for key: CacheKey, expiresAt: Timestamp?) {
+        state.withLock { $0.cells[key] = Cell(value: value, expiresAt: expiresAt) }
+    }
+
+    /// How many keys are held.
+    public var count: Int { state.withLock { $0.cells.count } }
+    /// How many write batches arrived.
+    public var batches: Int { state.withLock { $0.batches } }
+    /// How many reads arrived.
+    public var reads: Int { state.withLock { $0.reads } }
+
+    /// This very store.
+    public func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)? { self }
+
+    /// Value and remaining life of each key.
+    public func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] {
+        let now = clock.now()
+        let result: Result<[RemoteEntry?], CacheError> = state.withLock { state in
+            state.reads += 1
+            if let outage = state.refusal { return .failure(outage) }
+            return .success(
+                keys.map { key in
+                    guard let cell = state.cells[key], cell.expiresAt.map({ $0 > now }) ?? true else { return nil }
+                    return RemoteEntry(value: cell.value, remaining: cell.expiresAt.map { now.duration(to: $0) })
+                })
+        }
+        await state.withLock { $0.readHook }?()
+        return try result.get()
+    }
+
+    /// Whether each key is held.
+    public func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
+        try await read(keys).map { $0 != nil }
+    }
+
+    /// Applies writes in order.
+    public func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
+        let now = clock.now()
+        let result: Result<[RemoteWriteResult], CacheError> = state.withLock { state in
+            state.batches += 1
+            if let outage = state.refusal, !state.outageAfterApplying { return .failure(outage) }
+            let results: [RemoteWriteResult] = writes.map { write in
+                if let refusal = state.refused[write.key] { return .failed(refusal) }
+                switch write.action {
+                case .put(let value, let life):
+                    state.cells[write.key] = Cell(value: value, expiresAt: now.advanced(by: life))
+                case .delete:
+                    state.cells[write.key] = nil
+                }
+                return .applied
+            }
+            if let outage = state.outage { return .failure(outage) }
+            return .success(results)
+        }
+        await state.withLock { $0.writeHook }?()
+        return try result.get()
+    }
+
+    /// Whether the remote answers.
+    public func ping() async throws(CacheError) {
+        if let outage = state.withLock({ $0.refusal }) { throw outage }
+    }
+
+    /// Every later call throws ``CacheError/Code/shutdown``.
+    public func close() async { state.withLock { $0.isClosed = true } }
+}

@@ -1,0 +1,102 @@
+import CacheKit
+import CacheKitCore
+import Testing
+
+@testable import CacheKitRedis
+
+@Suite struct RedisURLTests {
+    @Test func `host, port, database, user and password are read and decoded`() throws {
+        let url = try RedisURL("redis://us%65r:p%40ss%3Aw%2Ford@cache.internal:7000/5")
+        #expect(url.endpoint == .tcp(host: "cache.internal", port: 7000))
+        #expect(url.database == 5)
+        #expect(url.credentials?.username == "user")
+        #expect(url.credentials?.password == "p@ss:w/ord")
+    }
+
+    @Test func `port and database have defaults`() throws {
+        let url = try RedisURL("REDIS://localhost")
+        #expect(url.endpoint == .tcp(host: "localhost", port: 6379))
+        #expect(url.database == 0)
+        #expect(url.credentials == nil)
+    }
+
+    @Test func `a password without a user is for the default user`() throws {
+        let credentials = try #require(try RedisURL("redis://:secret@h").credentials)
+        #expect(credentials.username == nil)
+        #expect(credentials.password == "secret")
+    }
+
+    @Test func `an IPv6 address stands in brackets`() throws {
+        #expect(try RedisURL("redis://[::1]:7000").endpoint == .tcp(host: "::1", port: 7000))
+        #expect(try RedisURL("redis://[2001:db8::1]").endpoint == .tcp(host: "2001:db8::1", port: 6379))
+    }
+
+    @Test func `a unix socket has a path and a database`() throws {
+        for scheme in ["redis+unix", "unix"] {
+            let url = try RedisURL("\(scheme)://u:p@/run/my%20redis.sock?db=3")
+            #expect(url.endpoint == .unix(path: "/run/my redis.sock"))
+            #expect(url.database == 3)
+            #expect(url.credentials?.username == "u")
+        }
+    }
+
+    @Test(arguments: [
+        "", "localhost", "redis:/host", "http://host", "redis://", "redis://:6379", "redis://host:0",
+        "redis://host:65536", "redis://host:+1", "redis://host:port", "redis://host:", "redis://host/-1",
+        "redis://host/x", "redis://host/0/1", "redis://host/99999999999999999999", "redis://host?ssl=1",
+        "redis://host/1?db=2", "redis://host?db=1&db=1", "redis://host?db", "redis://::1", "redis://[::1",
+        "redis://[::1]x", "redis://[host]", "redis://user@host", "redis://:@host", "redis://host#f",
+        "redis://ho%st", "redis://u:%ff@host", "redis://ho st", "redis://a%00b", "redis+unix://host/path",
+        "redis+unix://", "redis+unix:///", "redis+unix:///p?x=1", "unix:///p%00q",
+    ])
+    func `a malformed URL is refused`(_ text: String) {
+        let error = #expect(throws: CacheError.self) { try RedisURL(text) }
+        #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test func `TLS says that it is not there yet`() throws {
+        let error = try #require(throws: CacheError.self) { try RedisURL("rediss://host") }
+        #expect(error.code == .invalidConfiguration)
+        #expect(error.message.contains("TLS"))
+    }
+
+    @Test func `nothing shows user or password`() throws {
+        let configuration = RedisConfiguration("redis://someuser:hunter2@host:1/2")
+        let url = try RedisURL("redis://someuser:hunter2@host:1/2")
+        var dumped = ""
+        dump(configuration, to: &dumped)
+        dump(url, to: &dumped)
+        dump(url.credentials, to: &dumped)
+        for text in [
+            "\(configuration)", String(reflecting: configuration), "\(url)", String(reflecting: url),
+            "\(url.credentials as Any)", dumped,
+        ] {
+            #expect(!text.contains("someuser"))
+            #expect(!text.contains("hunter2"))
+        }
+        let error = try #require(throws: CacheError.self) { try RedisURL("redis://someuser:hunter2@host:x") }
+        #expect(!error.message.contains("hunter2"))
+    }
+
+    @Test func `a bad URL surfaces when the store is opened`() async throws {
+        let error = await #expect(throws: CacheError.self) {
+            _ = try await RedisConfiguration.redis("redis://host:x").openRemoteStore(.forTests())
+        }
+        #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test func `a value out of bounds is refused`() async throws {
+        var configuration = RedisConfiguration("redis://host")
+        configuration.commandTimeout = .zero
+        let error = #expect(throws: CacheError.self) { try RedisStore(configuration, context: .forTests()) }
+        #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test(arguments: ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "2852039166"])
+    func `a link-local or metadata address is refused`(_ host: String) async throws {
+        let store = try RedisStore(RedisConfiguration("redis://\(host):1"), context: .forTests())
+        let error = await #expect(throws: CacheError.self) { try await store.ping() }
+        #expect(error?.code == .invalidConfiguration)
+        await store.close()
+    }
+}

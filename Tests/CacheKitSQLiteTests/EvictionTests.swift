@@ -1,0 +1,53 @@
+import CacheKit
+import CacheKitCore
+import CacheKitSQLite
+import CacheKitTesting
+import Testing
+
+@Suite struct EvictionTests {
+    let fixture = try! StoreFixture()  // a test without its folder can only stop
+
+    private func fill(_ store: SQLiteStore, _ count: Int) async throws {
+        for start in stride(from: 0, to: count, by: 100) {
+            try await store.commit(
+                try (start..<start + 100).map { try fixture.put("key\($0)", [UInt8](repeating: 1, count: 1024)) })
+            fixture.clock.advance(by: .milliseconds(1))
+        }
+    }
+
+    @Test func `a pending row is neither evicted nor swept, however old`() async throws {
+        let store = try await fixture.open { $0.sizeLimit = 1 << 20 }
+        try await fill(store, 2000)
+        fixture.clock.advance(by: .seconds(3600))
+        while try await store.maintain() {}
+        #expect(try await store.statistics().entries == 2000)
+        let letter = DeadLetter(
+            sequence: ChangeSequence(7), key: try CacheKey("key6"), reason: CacheError(.remoteRejected, "no"))
+        try await store.settle(through: ChangeSequence(1000), deadLetters: [letter])
+        while try await store.maintain() {}
+        #expect(try await store.statistics().entries == 1001)
+        #expect(try await store.value("key6") != nil)
+        await store.close()
+        // Protection lasts when the file is opened without a remote.
+        let local = try await fixture.open(hasRemote: false) { $0.sizeLimit = 1 << 20 }
+        while try await local.maintain() {}
+        #expect(try await local.statistics().entries == 1001)
+        await local.close()
+    }
+
+    @Test func `above the bound the least recently used rows go, and the file shrinks`() async throws {
+        let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
+        try await fill(store, 4000)
+        fixture.clock.advance(by: .seconds(120))
+        #expect(try await store.value("key3") != nil)
+        while try await store.maintain() {}
+        #expect(try await store.value("key3") != nil)
+        #expect(try await store.value("key4") == nil)
+        #expect(try await store.value("key3999") != nil)
+        await store.close()
+        let closed = try await fixture.open(hasRemote: false)
+        #expect(try await closed.statistics().fileBytes < 4 << 20)
+        #expect(try await closed.verify().isClean)
+        await closed.close()
+    }
+}

@@ -1,0 +1,59 @@
+import CacheKit
+import CacheKitCore
+import CacheKitTesting
+import Synchronization
+
+/// A store that serves the feed from a list, and remembers the largest batch that was asked of it.
+///
+/// Sorting the simulated store's rows for every batch would cost the square of a long backlog.
+final class RecordingStore: LocalStore {
+    private struct State {
+        var feed: [Change]?
+        var mostLoaded = 0
+    }
+
+    private let store: SimulatedLocalStore
+    private let state = Mutex(State())
+
+    init(_ store: SimulatedLocalStore) {
+        self.store = store
+    }
+
+    var mostLoaded: Int { state.withLock { $0.mostLoaded } }
+
+    func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        if state.withLock({ $0.feed == nil }) {
+            let all = try await store.changes(after: .zero, origin: origin, limit: .max, byteLimit: .max)
+            state.withLock { $0.feed = all }
+        }
+        return state.withLock { state in
+            var bytes = 0
+            let start = Int(after.number)
+            let batch = (state.feed ?? []).dropFirst(start).prefix(limit).prefix { change in
+                bytes += change.entry.value?.count ?? 0
+                return bytes <= byteLimit
+            }
+            state.mostLoaded = max(state.mostLoaded, batch.count)
+            return Array(batch)
+        }
+    }
+
+    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] { try await store.read(keys) }
+    func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
+        try await store.commit(changes)
+    }
+    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await store.fill(fills) }
+    func lastSequence() async throws(CacheError) -> ChangeSequence { try await store.lastSequence() }
+    func watermark() async throws(CacheError) -> ChangeSequence { try await store.watermark() }
+    func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {
+        try await store.settle(through: sequence, deadLetters: deadLetters)
+    }
+    func backlog() async throws(CacheError) -> Backlog { try await store.backlog() }
+    func hasForeignCommits() async throws(CacheError) -> Bool { try await store.hasForeignCommits() }
+    func maintain() async throws(CacheError) -> Bool { try await store.maintain() }
+    func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? { try await store.acquirePusherLease() }
+    func statistics() async throws(CacheError) -> LocalStoreStatistics { try await store.statistics() }
+    func close() async { await store.close() }
+}

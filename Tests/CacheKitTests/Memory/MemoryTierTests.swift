@@ -1,0 +1,51 @@
+import CacheKitCore
+import CacheKitTesting
+import Testing
+
+@testable import CacheKit
+
+struct MemoryTierTests {
+    private func tier(bytes: Int, shards: Int) -> MemoryTier {
+        var configuration = MemoryConfiguration()
+        configuration.maximumBytes = bytes
+        configuration.shards = shards
+        return MemoryTier(configuration)
+    }
+
+    private let entry = MemoryEntry(
+        bytes: [1], form: .plain, mode: .native, expiresAt: Timestamp(milliseconds: 10),
+        staleAt: Timestamp(milliseconds: 10), sequence: .zero)
+
+    @Test(arguments: [1, 3, 16, 17])
+    func `the whole tier keeps to its bound, however many shards`(shards: Int) {
+        let tier = tier(bytes: 100_000, shards: shards)
+        var random = SeededRandom(seed: 31)
+        for _ in 0..<5000 {
+            let hash = Hash128(low: random.next(), high: random.next())
+            tier.shard(hash).put(hash, entry)
+        }
+        #expect(tier.statistics.bytes <= 100_000)
+        #expect(tier.statistics.bytes > 50_000)
+        #expect(tier.statistics.entries + tier.statistics.evictions == 5000)
+    }
+
+    @Test func `keys of one stripe share their ticket, keys of others do not`() {
+        let tier = tier(bytes: 100_000, shards: 4)
+        let hashes = (0..<UInt64(2000)).map { Hash128(low: $0 << 32, high: $0 / 64) }
+        for hash in hashes.dropFirst() where tier.stripe(hash) != tier.stripe(hashes[0]) {
+            let ticket = tier.shard(hashes[0]).ticket(hashes[0])
+            tier.shard(hash).put(hash, entry)
+            #expect(tier.shard(hashes[0]).ticket(hashes[0]) == ticket)
+        }
+        #expect(Set(hashes.map { tier.stripe($0) }).count == 4 * 64)
+    }
+
+    @Test func `a closed tier holds nothing`() {
+        let tier = tier(bytes: 100_000, shards: 4)
+        let hash = Hash128(low: 1, high: 1)
+        tier.shard(hash).put(hash, entry)
+        tier.close()
+        #expect(tier.statistics.entries == 0)
+        #expect(tier.statistics.bytes == 0)
+    }
+}
