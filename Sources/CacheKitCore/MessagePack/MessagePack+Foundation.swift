@@ -6,13 +6,24 @@
 #endif
 
 extension Date: MessagePackEncodable, MessagePackDecodable {
-    /// Microseconds since the epoch, rounded to the nearest (a `Date` is a `Double` of seconds and holds no more).
+    /// Microseconds from the Unix epoch to the reference date of `Date`, 2001-01-01.
+    private static let referenceMicroseconds: Int64 = 978_307_200_000_000
+
+    /// Microseconds since the epoch, rounded to the nearest (a `Date` is a `Double` of seconds since 2001 and holds no
+    /// more). Counted from 2001, and whole seconds apart: a sum or product of the whole would round a second time.
     fileprivate var interop: InteropDateTime? {
-        Int64(exactly: (timeIntervalSince1970 * 1_000_000).rounded()).map(InteropDateTime.init(microseconds:))
+        let whole = timeIntervalSinceReferenceDate.rounded(.down)
+        guard let seconds = Int64(exactly: whole) else { return nil }
+        let fraction = Int64(((timeIntervalSinceReferenceDate - whole) * 1_000_000).rounded())
+        let (microseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
+        let (sum, sumOverflow) = microseconds.addingReportingOverflow(Self.referenceMicroseconds + fraction)
+        return overflow || sumOverflow ? nil : InteropDateTime(microseconds: sum)
     }
 
     fileprivate init(_ moment: InteropDateTime) {
-        self.init(timeIntervalSince1970: Double(moment.microseconds) / 1_000_000)
+        let (microseconds, overflow) = moment.microseconds.subtractingReportingOverflow(Self.referenceMicroseconds)
+        // Near the ends of 64 bits, 290,000 years away, a Double holds no microseconds anyway.
+        self.init(timeIntervalSinceReferenceDate: Double(overflow ? Int64.min : microseconds) / 1_000_000)
     }
 
     /// Writes the sentinel map `{"__datetime__": true, "value": "2024-01-31T12:30:45.123456+00:00"}` (protocol section 3).

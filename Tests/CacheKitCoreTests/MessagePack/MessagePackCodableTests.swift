@@ -130,6 +130,20 @@ struct MessagePackCodableTests {
         #expect(throws: CacheError.self) { try MessagePackDecoder().decode(Date.self, from: try naive.encoded()) }
     }
 
+    @Test func `a date keeps its microsecond through a round trip from 1900 to 2200`() throws {
+        // 2110: over 2^32 seconds since 1970, where a sum with that epoch would round to whole microseconds.
+        var texts = ["2110-07-26T09:00:23.556749+00:00"]
+        for index in 0..<20_000 {
+            let digits = String(1_000_000 + (index * 7_919_777 + 1) % 1_000_000).dropFirst()
+            texts.append("\(1900 + index % 300)-0\(1 + index % 9)-\(10 + index % 18)T09:00:23.\(digits)+00:00")
+        }
+        for text in texts {
+            let sentinel: MessagePackValue = ["__datetime__": true, "value": .string(text)]
+            let date = try MessagePackDecoder().decode(Date.self, from: sentinel.encoded())
+            #expect(try MessagePackValue(decoding: MessagePackEncoder().encode(date)) == sentinel)
+        }
+    }
+
     @Test func `an error names the fields, and no dictionary key and no value`() throws {
         struct Outer: Codable {
             var rows: [String: [Row]]
