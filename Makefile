@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test interop bench crash sanitize format lint install clean
+.PHONY: help deps build demo test interop bench crash endurance sanitize format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -30,8 +30,11 @@ interop: deps ## Prove both ways against the real Python SDK on a throwaway Redi
 bench: deps ## Pair every figure with its floor; JSON in .build/bench.json
 	$(SWIFT) run -c release --package-path Benchmarks bench
 
-crash: deps ## Kill a writing process at random moments, 50 rounds
-	CACHEKIT_CRASH_ROUNDS=50 $(SWIFT) test --filter CrashTests
+crash: deps ## Kill a writing process at random moments, 300 rounds
+	CACHEKIT_CRASH_ROUNDS=300 $(SWIFT) test --filter CrashTests
+
+endurance: deps ## Run the long forms of the SQLite tier's tests: power cuts, damage, bounds, several processes
+	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter CacheKitSQLiteTests
 
 sanitize: deps ## Run the tests under the address and the thread sanitizer
 	@Scripts/sanitize.sh
