@@ -33,6 +33,8 @@ public struct SQLiteConfiguration: Sendable {
     package var hashBits = 63
     package var maximumPageCount: Int?
     package var pageSize = 4096
+    /// For tests: the registered SQLite VFS that every connection goes through; `nil` is SQLite's own.
+    package var vfs: String?
 
     /// A file at a path, with the defaults.
     public init(path: String) {

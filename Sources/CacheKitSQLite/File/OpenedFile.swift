@@ -19,7 +19,7 @@ struct OpenedFile: Sendable {
         let path = configuration.path
         try DatabaseFile.createIfMissing(path)
         let isNew = try DatabaseFile.isNew(path)
-        let connection = try SQLiteConnection(path: path, busyTimeout: configuration.busyTimeout)
+        let connection = try SQLiteConnection(configuration)
         guard !connection.isReadOnly else {
             throw CacheError(.readOnlyStore, "the file can't be written; check the owner and mode of file and folder")
         }

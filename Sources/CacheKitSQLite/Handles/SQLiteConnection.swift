@@ -7,12 +7,12 @@ final class SQLiteConnection {
     /// Frames in the log after the last commit of this connection, where they are counted.
     private let frames: UnsafeMutablePointer<Int32>
 
-    /// Opens an existing file; never creates one.
-    init(path: String, busyTimeout: Duration) throws(CacheError) {
+    /// Opens the configured file, which exists; never creates one.
+    init(_ configuration: SQLiteConfiguration) throws(CacheError) {
         var pointer: OpaquePointer?
         // NOMUTEX: every connection stands behind a lock or a thread of its own, so SQLite need not lock too.
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let result = sqlite3_open_v2(path, &pointer, flags, nil)
+        let result = sqlite3_open_v2(configuration.path, &pointer, flags, configuration.vfs)
         guard result == SQLITE_OK, let pointer else {
             sqlite3_close_v2(pointer)
             throw CacheError(sqlite: result, "opening the database")
@@ -20,7 +20,7 @@ final class SQLiteConnection {
         database = pointer
         frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         frames.initialize(to: 0)
-        setBusyTimeout(busyTimeout)
+        setBusyTimeout(configuration.busyTimeout)
         // The file may come from anyone: nothing in its schema may call functions, and no SQL may break the file itself
         // (https://www.sqlite.org/security.html).
         _ = ck_db_config_flag(database, SQLITE_DBCONFIG_DEFENSIVE, 1)

@@ -13,7 +13,7 @@ final class Reader: @unchecked Sendable {
     init(_ file: OpenedFile) throws(CacheError) {
         self.file = file
         // Timeout 0: a reader waits for nobody but a recovery of the log, and that wait must not hold a thread.
-        connection = try SQLiteConnection(path: file.path, busyTimeout: file.configuration.busyTimeout)
+        connection = try SQLiteConnection(file.configuration)
         finder = try RowFinder(connection, file.codec)
         meta = try MetaTable(connection)
         try connection.execute("PRAGMA query_only=ON")

@@ -27,7 +27,7 @@ final class Writer: @unchecked Sendable {
     init(_ file: OpenedFile, clock: any CacheClock) throws(CacheError) {
         self.file = file
         self.clock = clock
-        connection = try SQLiteConnection(path: file.path, busyTimeout: file.configuration.busyTimeout)
+        connection = try SQLiteConnection(file.configuration)
         try connection.execute("PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=\(16 << 20)")
         // After the pragma, which sets a hook of its own.
         connection.countLogFrames()
