@@ -74,7 +74,7 @@ extension Reader {
             let number = select.integer(11)
             step.next = number == .max ? nil : number + 1
             do throws(CacheError) {
-                _ = try finder.codec.entry(select, table: table)
+                _ = try finder.codec.entry(select, table: table, checksValue: true)
                 let hash = KeyHash(bytes: select.bytes(0), bits: finder.codec.hashBits)
                 guard hash.id == select.integer(12) else { throw RowCodec.tampered }
                 step.intactRows += 1

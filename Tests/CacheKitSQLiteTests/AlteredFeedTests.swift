@@ -32,4 +32,30 @@ import Testing
         #expect(behind.map(\.entry.sequence.number) == [8, 9])
         await altered.close()
     }
+
+    @Test func `a sealed value that was altered inside is never pushed, though length and tag are kept`() async throws {
+        let store = try await fixture.open()
+        let fingerprint = try #require(KeyFingerprint(bytes: [UInt8](repeating: 7, count: 16)))
+        for number in 1...3 {
+            var change = try fixture.put("key\(number)", (0..<200).map { UInt8($0) })
+            change.form = .sealed(fingerprint)
+            try await store.commit([change])
+        }
+        await store.close()
+        try runSQL(
+            fixture.path,
+            """
+            UPDATE entries SET value = CAST(substr(value, 1, 100) || x'AA' || substr(value, 102) AS BLOB)
+            WHERE change_seq = 2
+            """)
+        let altered = try await fixture.open()
+        let before = try await altered.changes(after: .zero, origin: .local, limit: 9, byteLimit: 1 << 20)
+        #expect(before.map(\.entry.sequence.number) == [1])
+        let failure = await code {
+            _ = try await altered.changes(after: ChangeSequence(1), origin: .local, limit: 9, byteLimit: 1 << 20)
+        }
+        #expect(failure == .tamperedStore)
+        #expect(try await altered.verify().failures.map(\.sequence.number) == [2])
+        await altered.close()
+    }
 }

@@ -55,8 +55,16 @@ struct RowCodec: Sendable {
     }
 
     /// The entry that a statement stands on, its value opened if it belongs to a plain namespace.
-    func entry(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> (RowMetadata, StoredEntry) {
+    ///
+    /// - Parameter checksValue: Whether every byte of a value under the tenant's key is authenticated too. Its reader finds
+    ///   out when opening it, so only those need this who hand it on unopened.
+    func entry(
+        _ row: PreparedStatement, table: RowTable, checksValue: Bool = false
+    ) throws(CacheError) -> (RowMetadata, StoredEntry) {
         let metadata = try metadata(row, table: table)
+        if checksValue, metadata.fingerprint != nil {
+            guard try RowMetadata.digest(of: row.blob(10)) == metadata.valueDigest else { throw Self.tampered }
+        }
         var value: [UInt8]?
         if !metadata.isTombstone {
             value =

@@ -4,10 +4,11 @@ internal import CacheKitCore
 /// What `sealed_meta` says of a row: the key's name, and a second copy of every column but `accessed_at`.
 ///
 /// Plaintext, big-endian: layout (1), mode (1), flags (1), origin (1), version (16), change_seq (8), expires_at (8),
-/// stale_at (8), key fingerprint (16, zeros without one), value length (4), value tag (16), base length (1), base, key.
+/// stale_at (8), key fingerprint (16, zeros without one), value length (4), value tag (16), value digest (16), base length
+/// (1), base, key.
 struct RowMetadata: Equatable {
     static let layout: UInt8 = 1
-    static let fixedByteCount = 81
+    static let fixedByteCount = 97
     private static let maximumBaseByteCount = 32
     /// The longest plaintext: what claims to be longer is no metadata.
     static let maximumByteCount = fixedByteCount + maximumBaseByteCount + CacheKey.maximumByteCount
@@ -25,6 +26,8 @@ struct RowMetadata: Equatable {
     /// Length and last 16 bytes of the value column: together with the seal around them they bind value and row.
     var valueLength: Int
     var valueTag: UInt128
+    /// Digest of a value under the tenant's key, which this module can't open; 0 for any other.
+    var valueDigest: UInt128
     /// Fingerprints of what this node knows the remote may hold: none, one or two of 16 bytes.
     var base: [UInt8]
     var key: String
@@ -44,6 +47,7 @@ struct RowMetadata: Equatable {
         bytes.append(bigEndian: fingerprint?.low ?? 0)
         bytes.append(bigEndian: UInt32(valueLength))
         bytes.append(bigEndian: valueTag)
+        bytes.append(bigEndian: valueDigest)
         bytes.append(UInt8(base.count))
         bytes += base
         bytes += key.utf8
@@ -54,6 +58,16 @@ struct RowMetadata: Equatable {
     static func tag(of value: UnsafeRawBufferPointer) -> UInt128 {
         guard value.count < 16 else { return value.bigEndian(at: value.count - 16) }
         return value.reduce(0) { $0 << 8 | UInt128($1) }
+    }
+
+    /// The first 16 bytes of a value's SHA-256.
+    static func digest(of value: UnsafeRawBufferPointer) throws(CacheError) -> UInt128 {
+        try SHA256.digest(value).withUnsafeBytes { $0.bigEndian(at: 0) }
+    }
+
+    /// The digest of a value in an array.
+    static func digest(of value: [UInt8]) throws(CacheError) -> UInt128 {
+        try SHA256.digest(value).withUnsafeBytes { $0.bigEndian(at: 0) }
     }
 }
 
@@ -76,8 +90,10 @@ extension RowMetadata {
             ? nil : KeyFingerprint(high: bytes.bigEndian(at: 44), low: bytes.bigEndian(at: 52))
         valueLength = Int(bytes.bigEndian(at: 60, as: UInt32.self))
         valueTag = bytes.bigEndian(at: 64)
-        let keyStart = Self.fixedByteCount + Int(bytes[80])
-        guard Int(bytes[80]) <= Self.maximumBaseByteCount, bytes.count > keyStart else { return nil }
+        valueDigest = bytes.bigEndian(at: 80)
+        let baseCount = Int(bytes[96])
+        let keyStart = Self.fixedByteCount + baseCount
+        guard baseCount <= Self.maximumBaseByteCount, bytes.count > keyStart else { return nil }
         base = Array(bytes[Self.fixedByteCount..<keyStart])
         key = String(decoding: bytes[keyStart...], as: UTF8.self)
     }

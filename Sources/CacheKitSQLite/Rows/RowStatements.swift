@@ -125,7 +125,7 @@ final class RowFinder {
         var changes: [Change] = []
         var bytes = 0
         while bytes < byteLimit || changes.isEmpty, try statement.step() {
-            guard let (metadata, entry) = try? codec.entry(statement, table: rows.table),
+            guard let (metadata, entry) = try? codec.entry(statement, table: rows.table, checksValue: true),
                 let key = try? CacheKey(metadata.key)
             else {
                 guard changes.isEmpty else { return (changes, false) }

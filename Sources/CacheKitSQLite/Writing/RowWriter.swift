@@ -43,11 +43,12 @@ final class RowWriter {
         var fingerprint: KeyFingerprint?
         if value != nil, case .sealed(let used) = change.form { fingerprint = used }
         let tag = (value ?? []).withUnsafeBytes { RowMetadata.tag(of: $0) }
+        let digest = fingerprint == nil ? 0 : try RowMetadata.digest(of: value ?? [])
         let metadata = RowMetadata(
             mode: change.mode, version: version, sequence: sequence, origin: origin,
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
-            isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag, base: base,
-            key: change.key.string)
+            isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
+            valueDigest: digest, base: base, key: change.key.string)
         try put(metadata, value, hash, table, accessedAt: now.milliseconds)
     }
 
