@@ -4,7 +4,10 @@ import PackageDescription
 let package = Package(
     name: "benchmarks",
     platforms: [.macOS(.v15)],
-    dependencies: [.package(name: "cachekit", path: "..")],
+    dependencies: [
+        .package(name: "cachekit", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
     targets: [
         // What each figure is compared with, as plain C calls; it links the same system libraries as CacheKit.
         .target(
@@ -22,6 +25,7 @@ let package = Package(
                 .product(name: "CacheKitRedis", package: "cachekit"),
                 .product(name: "CacheKitSQLite", package: "cachekit"),
                 .product(name: "CacheKitSync", package: "cachekit"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: [
                 .enableUpcomingFeature("ExistentialAny"),

@@ -50,4 +50,29 @@ import Testing
         #expect(try await closed.verify().isClean)
         await closed.close()
     }
+
+    @Test func `overwriting a row counts as using it, a minute later at the latest`() async throws {
+        let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
+        try await fill(store, 4000)
+        fixture.clock.advance(by: .seconds(120))
+        try await store.commit([fixture.put("key3", [7])])
+        while try await store.maintain() {}
+        #expect(try await store.value("key3") == [7])
+        #expect(try await store.value("key4") == nil)
+        await store.close()
+    }
+
+    @Test(arguments: [Int64.min, -1, Int64.max])
+    func `the access time is not sealed, and no number in it harms`(time: Int64) async throws {
+        let store = try await fixture.open(hasRemote: false)
+        try await store.commit([fixture.put("a", [1]), fixture.put("b", [2])])
+        try runSQL(fixture.path, "UPDATE entries SET accessed_at = \(time)")
+        #expect(try await store.value("a") == [1])
+        try await store.commit([fixture.put("a", [3])])
+        while try await store.maintain() {}
+        #expect(try await store.value("a") == [3])
+        #expect(try await store.value("b") == [2])
+        #expect(try await store.verify().isClean)
+        await store.close()
+    }
 }

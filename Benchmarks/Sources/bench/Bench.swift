@@ -40,7 +40,8 @@ struct Bench {
     }
 
     private static let figures =
-        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseFigures + pushFigures
+        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseFigures
+        + databaseWriteFigures + pushFigures
 
     private static var repository: URL {
         var file = URL(filePath: #filePath)

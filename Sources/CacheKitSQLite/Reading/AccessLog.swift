@@ -5,13 +5,20 @@ internal import Synchronization
 final class AccessLog: Sendable {
     /// A row's time is noted once in this many milliseconds.
     static let resolution: Int64 = 60_000
+
+    /// Whether a row's time is to be noted anew. The column is not sealed and may hold any number.
+    static func isDue(last: Int64, now: Int64) -> Bool {
+        let (elapsed, isOverflow) = now.subtractingReportingOverflow(last)
+        return isOverflow ? last < now : elapsed >= resolution
+    }
+
     private static let maximumCount = 8192
 
     private let times = Mutex<[Int64: Int64]>([:])
 
     /// Notes a read, unless the row's time is recent or too many wait.
     func note(_ id: Int64, last: Int64, now: Timestamp) {
-        guard now.milliseconds - last >= Self.resolution else { return }
+        guard Self.isDue(last: last, now: now.milliseconds) else { return }
         times.withLock { times in
             if times.count < Self.maximumCount { times[id] = now.milliseconds }
         }

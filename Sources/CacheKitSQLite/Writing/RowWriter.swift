@@ -1,10 +1,18 @@
 internal import CacheKit
 internal import CacheKitCore
 
+/// Where a key's row goes: a table, and when the row that is there was last noted as read; `nil` where none is.
+struct RowPlace {
+    var table: RowTable
+    var accessedAt: Int64?
+}
+
 /// The statements that change rows; used inside transactions of the writer.
 final class RowWriter {
     private let codec: RowCodec
-    private let upserts: [RowTable: PreparedStatement]
+    private let inserts: [RowTable: PreparedStatement]
+    private let updates: [RowTable: PreparedStatement]
+    private let updatesOfAccess: [RowTable: PreparedStatement]
     private let deleteEntry: PreparedStatement
     private let deleteOverflow: PreparedStatement
     private let touch: PreparedStatement
@@ -12,31 +20,38 @@ final class RowWriter {
 
     init(_ connection: SQLiteConnection, _ codec: RowCodec) throws(CacheError) {
         self.codec = codec
-        var upserts: [RowTable: PreparedStatement] = [:]
+        var inserts: [RowTable: PreparedStatement] = [:]
+        var updates: [RowTable: PreparedStatement] = [:]
+        var updatesOfAccess: [RowTable: PreparedStatement] = [:]
         for table in RowTable.allCases {
-            let conflict = table == .entries ? "id" : "key_hash"
-            upserts[table] = try connection.prepare(
+            inserts[table] = try connection.prepare(
                 """
                 INSERT INTO \(table.name) (id, key_hash, sealed_meta, version, change_seq, origin, base, expires_at,
                     stale_at, accessed_at, key_fingerprint, value)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-                ON CONFLICT (\(conflict)) DO UPDATE SET key_hash = excluded.key_hash, sealed_meta = excluded.sealed_meta,
-                    version = excluded.version, change_seq = excluded.change_seq, origin = excluded.origin,
-                    base = excluded.base, expires_at = excluded.expires_at, stale_at = excluded.stale_at,
-                    accessed_at = excluded.accessed_at, key_fingerprint = excluded.key_fingerprint,
-                    value = excluded.value
                 """)
+            // Two forms, because SQLite rewrites the entry of each index of which a statement sets a column.
+            let columns = """
+                sealed_meta = ?3, version = ?4, change_seq = ?5, origin = ?6, base = ?7, expires_at = ?8, stale_at = ?9,
+                key_fingerprint = ?11, value = ?12
+                """
+            let condition = table == .entries ? "id = ?1" : "key_hash = ?2"
+            updates[table] = try connection.prepare("UPDATE \(table.name) SET \(columns) WHERE \(condition)")
+            updatesOfAccess[table] = try connection.prepare(
+                "UPDATE \(table.name) SET \(columns), accessed_at = ?10 WHERE \(condition)")
         }
-        self.upserts = upserts
+        self.inserts = inserts
+        self.updates = updates
+        self.updatesOfAccess = updatesOfAccess
         deleteEntry = try connection.prepare("DELETE FROM entries WHERE id = ?1")
         deleteOverflow = try connection.prepare("DELETE FROM overflow WHERE key_hash = ?1")
         touch = try connection.prepare("UPDATE entries SET accessed_at = ?2 WHERE id = ?1 AND accessed_at < ?2")
         selectColliding = try connection.prepare("SELECT \(RowTable.columns) FROM overflow WHERE id = ?1 LIMIT 1")
     }
 
-    /// Seals and stores a row.
+    /// Seals and stores a row: a new one, or in the place of one that was last noted as read then.
     func store(
-        _ change: LocalChange, _ hash: KeyHash, in table: RowTable, version: Version, sequence: UInt64,
+        _ change: LocalChange, _ hash: KeyHash, in place: RowPlace, version: Version, sequence: UInt64,
         origin: EntryOrigin, base: [UInt8], now: Timestamp
     ) throws(CacheError) {
         let value = try codec.valueColumn(change, hash: hash, version: version)
@@ -49,26 +64,37 @@ final class RowWriter {
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
             isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
             valueDigest: digest, base: base, key: change.key.string)
-        try put(metadata, value, hash, table, accessedAt: now.milliseconds)
+        try put(metadata, value, hash, in: place, accessedAt: now.milliseconds)
     }
 
     private func put(
-        _ metadata: RowMetadata, _ value: [UInt8]?, _ hash: KeyHash, _ table: RowTable, accessedAt: Int64
+        _ metadata: RowMetadata, _ value: [UInt8]?, _ hash: KeyHash, in place: RowPlace, accessedAt: Int64
     ) throws(CacheError) {
-        guard let upsert = upserts[table] else { return }
-        try upsert.bind(hash.id, at: 1)
-        try upsert.bind(hash.bytes, at: 2)
-        try upsert.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 3)
-        try upsert.bind(metadata.version.bytes, at: 4)
-        try upsert.bind(Int64(metadata.sequence), at: 5)
-        try upsert.bind(Int64(metadata.origin.rawValue), at: 6)
-        try upsert.bind(metadata.base.isEmpty ? nil : metadata.base, at: 7)
-        try upsert.bind(metadata.expiresAt, at: 8)
-        try upsert.bind(metadata.staleAt, at: 9)
-        try upsert.bind(accessedAt, at: 10)
-        try upsert.bind(metadata.fingerprint?.bytes, at: 11)
-        try upsert.bind(value, at: 12)
-        try upsert.run()
+        let table = place.table
+        let statement: PreparedStatement?
+        let isAccessNoted: Bool
+        if let last = place.accessedAt {
+            // A time ahead of this clock is put right.
+            isAccessNoted = AccessLog.isDue(last: last, now: accessedAt) || last > accessedAt
+            statement = (isAccessNoted ? updatesOfAccess : updates)[table]
+        } else {
+            isAccessNoted = true
+            statement = inserts[table]
+        }
+        guard let statement else { return }
+        if table == .entries || place.accessedAt == nil { try statement.bind(hash.id, at: 1) }
+        if table == .overflow || place.accessedAt == nil { try statement.bind(hash.bytes, at: 2) }
+        try statement.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 3)
+        try statement.bind(metadata.version.bytes, at: 4)
+        try statement.bind(Int64(metadata.sequence), at: 5)
+        try statement.bind(Int64(metadata.origin.rawValue), at: 6)
+        try statement.bind(metadata.base.isEmpty ? nil : metadata.base, at: 7)
+        try statement.bind(metadata.expiresAt, at: 8)
+        try statement.bind(metadata.staleAt, at: 9)
+        if isAccessNoted { try statement.bind(accessedAt, at: 10) }
+        try statement.bind(metadata.fingerprint?.bytes, at: 11)
+        try statement.bind(value, at: 12)
+        try statement.run()
     }
 
     /// Deletes a row. A key that collided with it moves from `overflow` into its place, so that it stays findable.
@@ -89,7 +115,7 @@ final class RowWriter {
         selectColliding.reset()
         try deleteOverflow.bind(moved.bytes, at: 1)
         try deleteOverflow.run()
-        try put(metadata, value, moved, .entries, accessedAt: accessedAt)
+        try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
     }
 
     /// Notes when a row was read.

@@ -6,23 +6,21 @@ internal import CacheKitCore
 /// A row whose change has no durable outcome yet is passed over. Cursors make sure that many such rows at the front of an
 /// index are not looked at again in every step.
 struct Sweeper {
-    /// Where in an index the next step goes on: the indexed time, and the row behind it.
+    /// Where in the index of access times the next step goes on: the time, and the row behind it.
     private struct Cursor {
         var time = Int64.min
         var row = Int64.min
     }
 
-    private enum Index: String {
-        case expiry = "expires_at"
-        case access = "accessed_at"
-    }
-
     private static let candidatesPerStep = 128
+    /// Entries of the change index that a step walks over: they are small and lie side by side.
+    private static let walkedPerStep = 2048
     private static let vacuumedPagesPerStep = 128
     /// Free pages that the file may keep for what is written next: 1 MiB.
     private static let keptFreePages: Int64 = 256
 
-    private var expiry: [RowTable: Cursor] = [:]
+    /// The change after which the next step looks for what has expired.
+    private var walked: [RowTable: Int64] = [:]
     private var access: [RowTable: Cursor] = [:]
 
     /// Pages that hold something, in bytes.
@@ -53,9 +51,9 @@ struct Sweeper {
         let now = writer.clock.now().milliseconds
         var isUnfinished = false
         for table in Self.tables {
-            var cursor = expiry[table] ?? Cursor()
-            if try pass(writer, table, .expiry, &cursor, until: now) { isUnfinished = true }
-            expiry[table] = cursor
+            var cursor = walked[table] ?? -1
+            if try sweep(writer, table, &cursor, now: now) { isUnfinished = true }
+            walked[table] = cursor
         }
         return isUnfinished
     }
@@ -64,45 +62,88 @@ struct Sweeper {
         var isUnfinished = false
         for table in Self.tables {
             var cursor = access[table] ?? Cursor()
-            if try pass(writer, table, .access, &cursor, until: .max) { isUnfinished = true }
+            if try evict(writer, table, &cursor) { isUnfinished = true }
             access[table] = cursor
         }
         return isUnfinished
     }
 
-    /// Looks at the next candidates of an index and deletes those that may go; `true` if there are more behind them.
-    private func pass(
-        _ writer: Writer, _ table: RowTable, _ index: Index, _ cursor: inout Cursor, until limit: Int64
+    /// Walks on in the order of changes and deletes what has expired and may go; `true` if there is more behind it.
+    private func sweep(
+        _ writer: Writer, _ table: RowTable, _ cursor: inout Int64, now: Int64
     ) throws(CacheError) -> Bool {
-        let protectsPending = try writer.hasRemote()
-        let watermark = try writer.readWatermark()
-        let rowName = table == .entries ? "id" : "row"
+        // All of it stands in the index, so that a row that has not expired is not touched.
+        let walk = try writer.connection.prepare(
+            """
+            SELECT change_seq, expires_at, \(Self.rowName(table)) FROM \(table.name)
+            WHERE change_seq > ?1 ORDER BY change_seq LIMIT ?2
+            """)
+        try walk.bind(cursor, at: 1)
+        try walk.bind(Int64(Self.walkedPerStep), at: 2)
+        var expired: [Int64] = []
+        var seen = 0
+        while expired.count < Self.candidatesPerStep, try walk.step() {
+            seen += 1
+            cursor = walk.integer(0)
+            if walk.integer(1) <= now { expired.append(walk.integer(2)) }
+        }
+        walk.reset()
+        let select = try writer.connection.prepare(
+            "SELECT \(RowTable.columns) FROM \(table.name) WHERE \(Self.rowName(table)) = ?1")
+        let mayGo = try replaceability(writer)
+        var victims: [KeyHash] = []
+        for row in expired {
+            try select.bind(row, at: 1)
+            defer { select.reset() }
+            if try select.step(), let victim = try mayGo(select, table) { victims.append(victim) }
+        }
+        for victim in victims { try writer.rows.delete(table, victim) }
+        let isUnfinished = seen == Self.walkedPerStep || expired.count == Self.candidatesPerStep
+        if !isUnfinished { cursor = -1 }
+        return isUnfinished
+    }
+
+    /// Deletes what was used longest ago and may go; `true` if there is more behind it.
+    private func evict(_ writer: Writer, _ table: RowTable, _ cursor: inout Cursor) throws(CacheError) -> Bool {
+        let row = Self.rowName(table)
         let statement = try writer.connection.prepare(
             """
-            SELECT \(RowTable.columns), \(index.rawValue), \(rowName) FROM \(table.name)
-            WHERE (\(index.rawValue), \(rowName)) > (?1, ?2) AND \(index.rawValue) <= ?3
-            ORDER BY \(index.rawValue), \(rowName) LIMIT ?4
+            SELECT \(RowTable.columns), \(row) FROM \(table.name) WHERE (accessed_at, \(row)) > (?1, ?2)
+            ORDER BY accessed_at, \(row) LIMIT ?3
             """)
         try statement.bind(cursor.time, at: 1)
         try statement.bind(cursor.row, at: 2)
-        try statement.bind(limit, at: 3)
-        try statement.bind(Int64(Self.candidatesPerStep), at: 4)
+        try statement.bind(Int64(Self.candidatesPerStep), at: 3)
+        let mayGo = try replaceability(writer)
         var victims: [KeyHash] = []
         var seen = 0
         while try statement.step() {
             seen += 1
-            cursor = Cursor(time: statement.integer(11), row: statement.integer(12))
-            // What does not authenticate is evidence; it stays for `verify`.
-            guard let metadata = try? writer.file.codec.metadata(statement, table: table) else { continue }
-            let hash = KeyHash(bytes: statement.bytes(0), bits: writer.file.configuration.hashBits)
-            if try writer.isReplaceable(metadata, hash.bytes, watermark, protectsPending: protectsPending) {
-                victims.append(hash)
-            }
+            cursor = Cursor(time: statement.integer(8), row: statement.integer(11))
+            if let victim = try mayGo(statement, table) { victims.append(victim) }
         }
         statement.reset()
         for victim in victims { try writer.rows.delete(table, victim) }
         if seen < Self.candidatesPerStep { cursor = Cursor() }
         return seen == Self.candidatesPerStep
+    }
+
+    private static func rowName(_ table: RowTable) -> String { table == .entries ? "id" : "row" }
+
+    /// Says of the row that a statement stands on whether it may be lost; then gives its hash.
+    private func replaceability(
+        _ writer: Writer
+    ) throws(CacheError) -> (PreparedStatement, RowTable) throws(CacheError) -> KeyHash? {
+        let protectsPending = try writer.hasRemote()
+        let watermark = try writer.readWatermark()
+        return { row, table throws(CacheError) in
+            // What does not authenticate is evidence; it stays for `verify`.
+            guard let metadata = try? writer.file.codec.metadata(row, table: table) else { return nil }
+            let hash = KeyHash(bytes: row.bytes(0), bits: writer.file.configuration.hashBits)
+            let isReplaceable = try writer.isReplaceable(
+                metadata, hash.bytes, watermark, protectsPending: protectsPending)
+            return isReplaceable ? hash : nil
+        }
     }
 
     /// Gives free pages back to the file system; `true` if more are left than are kept.

@@ -11,12 +11,15 @@ extension Writer {
         let watermark = try readWatermark()
         for change in changes {
             let hash = try file.codec.hash(change.key)
-            let (table, base) = try finder.withRow(hash) { table, row throws(CacheError) in
-                (table, row.map { baseAfter($0, table: table, watermark) } ?? [])
+            let (place, base) = try finder.withRow(hash) { table, row throws(CacheError) in
+                (
+                    RowPlace(table: table, accessedAt: row?.integer(8)),
+                    row.map { baseAfter($0, table: table, watermark) } ?? []
+                )
             }
             let (sequence, version) = try nextChange(at: now)
             try rows.store(
-                change, hash, in: table, version: version, sequence: sequence, origin: .local, base: base, now: now)
+                change, hash, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
             sequences.append(ChangeSequence(sequence))
         }
         return sequences
@@ -41,21 +44,22 @@ extension Writer {
         var stored: [Bool] = []
         for fill in fills {
             let hash = try file.codec.hash(fill.change.key)
-            let table = try finder.withRow(hash) { table, row throws(CacheError) -> RowTable? in
-                guard let row else { return fill.expected == nil ? table : nil }
+            let place = try finder.withRow(hash) { table, row throws(CacheError) -> RowPlace? in
+                guard let row else { return fill.expected == nil ? RowPlace(table: table) : nil }
                 let metadata = try file.codec.metadata(row, table: table)
                 let isFree = try isReplaceable(metadata, hash.bytes, watermark, protectsPending: true)
-                return ChangeSequence(metadata.sequence) == fill.expected && isFree ? table : nil
+                guard ChangeSequence(metadata.sequence) == fill.expected, isFree else { return nil }
+                return RowPlace(table: table, accessedAt: row.integer(8))
             }
-            stored.append(table != nil)
-            guard let table else { continue }
+            stored.append(place != nil)
+            guard let place else { continue }
             let (sequence, version) = try nextChange(at: now)
             var base: [UInt8] = []
             if case .sealed = fill.change.form, let value = fill.change.value {
                 base.append(bigEndian: value.withUnsafeBytes { RowMetadata.tag(of: $0) })
             }
             try rows.store(
-                fill.change, hash, in: table, version: version, sequence: sequence, origin: .remote, base: base,
+                fill.change, hash, in: place, version: version, sequence: sequence, origin: .remote, base: base,
                 now: now)
         }
         return stored

@@ -29,6 +29,18 @@ int floor_database_checkpoint(floor_database *database);
 // The value's length, or -1; the value is copied into memory allocated for this call and freed again.
 int64_t floor_database_get(floor_database *database, int64_t id);
 
+// One table `rows(id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)` under the pragmas of the store. A put outside
+// begin and commit commits by itself. `checkpoint_pages` is wal_autocheckpoint; 0 for none.
+typedef struct floor_writes floor_writes;
+floor_writes *floor_writes_open(const char *path, int is_full, int checkpoint_pages);
+void floor_writes_close(floor_writes *writes);
+int floor_writes_begin(floor_writes *writes);
+// The key has 32 bytes.
+int floor_writes_put(floor_writes *writes, const void *key, const void *value, size_t count);
+int floor_writes_commit(floor_writes *writes);
+// Moves the log into the database and leaves the log's file as long as it is.
+int floor_writes_checkpoint(floor_writes *writes);
+
 // A blocking hiredis connection over a unix socket.
 typedef struct floor_redis floor_redis;
 floor_redis *floor_redis_connect(const char *path);
