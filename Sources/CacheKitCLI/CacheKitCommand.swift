@@ -22,7 +22,7 @@ struct CacheKitCommand: AsyncParsableCommand {
         version: "cachekit \(version) (\(buildCommit))",
         subcommands: [
             Keys.self, Get.self, Set.self, Delete.self, List.self, Import.self, Export.self, Stats.self, Verify.self,
-            Sync.self,
+            Backup.self, Migrate.self, Sync.self,
         ])
 
     static let version = "0.1.0"

@@ -1,5 +1,6 @@
 public import CacheKit
 public import CacheKitCore
+package import Migrations
 
 /// How the SQLite file is opened; every property has a safe default.
 public struct SQLiteConfiguration: Sendable {
@@ -35,10 +36,19 @@ public struct SQLiteConfiguration: Sendable {
     package var pageSize = 4096
     /// For tests: the registered SQLite VFS that every connection goes through; `nil` is SQLite's own.
     package var vfs: String?
+    /// For tests: a list that is longer, or whose end fails.
+    package var migrations = Migrations.all
 
     /// A file at a path, with the defaults.
     public init(path: String) {
         self.path = path
+    }
+
+    /// The same for a file under another path.
+    func moved(to path: String) -> SQLiteConfiguration {
+        var moved = self
+        moved.path = path
+        return moved
     }
 
     func validate() throws(CacheError) {

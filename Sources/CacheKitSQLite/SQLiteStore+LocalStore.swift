@@ -122,6 +122,7 @@ extension SQLiteStore {
 
     /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
     public func close() async {
+        await backups.close()
         readers.close()
         _ = try? await write(transactional: false) { writer throws(CacheError) in writer.close() }
         queue.close()

@@ -7,6 +7,7 @@ public final class SQLiteStore: LocalStore {
     let queue: WriteQueue
     let readers: ReadPool
     let accesses = AccessLog()
+    let backups = BackupTurn()
     let clock: any CacheClock
     /// The writer thread has closed its connection.
     let ended: OneTimeSignal

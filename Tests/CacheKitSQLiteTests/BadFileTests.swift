@@ -17,6 +17,18 @@ func runSQL(_ path: String, _ sql: String) throws {
     try #require(result == SQLITE_OK, "\(message.map { String(cString: $0) } ?? "")")
 }
 
+/// The integer that a statement gives with plain SQLite.
+func queryInteger(_ path: String, _ sql: String) throws -> Int64 {
+    var database: OpaquePointer?
+    try #require(sqlite3_open(path, &database) == SQLITE_OK)
+    defer { sqlite3_close(database) }
+    var statement: OpaquePointer?
+    try #require(sqlite3_prepare_v2(database, sql, -1, &statement, nil) == SQLITE_OK)
+    defer { sqlite3_finalize(statement) }
+    try #require(sqlite3_step(statement) == SQLITE_ROW)
+    return sqlite3_column_int64(statement, 0)
+}
+
 @Suite struct BadFileTests {
     let fixture = try! StoreFixture()  // a test without its folder can only stop
 

@@ -1,9 +1,11 @@
 import Foundation
+import Synchronization
 
 /// A line on the terminal that is drawn again in place, at most ten times a second; nothing on a pipe.
 struct Progress {
     private let label: String
-    private let total: Int?
+    /// In the unit that ``update(_:done:)`` reports; `nil` where it is not known.
+    fileprivate(set) var total: Int?
     private let start: ContinuousClock.Instant
     private var drawn: ContinuousClock.Instant
     private var isShown = false
@@ -35,4 +37,22 @@ struct Progress {
     func end() {
         if isShown { StandardError.raw("\r\u{1B}[K") }
     }
+}
+
+/// The same line, drawn from another thread.
+final class ProgressLine: Sendable {
+    private let progress: Mutex<Progress>
+
+    init(_ label: String) {
+        progress = Mutex(Progress(label, total: nil))
+    }
+
+    func update(_ done: Int, total: Int) {
+        progress.withLock { progress in
+            progress.total = total
+            progress.update(done, done: done)
+        }
+    }
+
+    func end() { progress.withLock { $0.end() } }
 }

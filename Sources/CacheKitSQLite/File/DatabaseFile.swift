@@ -46,11 +46,11 @@ enum DatabaseFile {
             guard byteCount(path + "-wal") == 0 else { throw truncated }
             return true
         }
-        try checkHeader(descriptor, fileByteCount: Int(status.st_size), hasLog: byteCount(path + "-wal") > 0)
+        try checkHeader(descriptor, path)
         return false
     }
 
-    private static func checkHeader(_ descriptor: Int32, fileByteCount: Int, hasLog: Bool) throws(CacheError) {
+    private static func checkHeader(_ descriptor: Int32, _ path: String) throws(CacheError) {
         var header = [UInt8](repeating: 0, count: headerByteCount)
         let count = header.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
         guard count >= 0 else { throw CacheError(errno: errno, "reading the database file") }
@@ -62,13 +62,24 @@ enum DatabaseFile {
         guard field(68) == UInt32(applicationID) else {
             throw CacheError(.notADatabase, "the file is another application's database; check the path")
         }
-        // With a log, pages may be in that only; then SQLite looks (fileformat2.html#in_header_database_size).
         let pageSize = header[16...17].reduce(0) { $0 << 8 | Int($1) }
-        if !hasLog, field(24) == field(92), Int(field(28)) * pageSize > fileByteCount { throw truncated }
+        // The length counts only where the version beside it is that of the file (fileformat2.html#in_header_database_size).
+        guard field(24) == field(92), Int(field(28)) * pageSize > byteCount(path) else { return }
+        // With a log, pages may be in that only; with a journal, another process is writing them. Then SQLite looks.
+        guard byteCount(path + "-wal") == 0, byteCount(path + "-journal") == 0 else { return }
+        // What was being written when the header was read has been written by now.
+        guard Int(field(28)) * pageSize > byteCount(path) else { return }
+        throw truncated
     }
 
     private static var truncated: CacheError {
         CacheError(.damagedStore, "the file is shorter than it should be; keep a copy and restore a backup")
+    }
+
+    /// Whether anything is at the path, a symbolic link that leads nowhere included.
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
     }
 
     /// Length of a file; 0 if there is none.

@@ -5,6 +5,8 @@ internal import CacheKitCore
 struct OpenedFile: Sendable {
     let path: String
     let keys: FileKeys
+    /// Whoever opens a copy of the file must be able to with the same one.
+    let keyring: Keyring
     let nodeID: UInt64
     let configuration: SQLiteConfiguration
     /// Whether the file was ever opened with a remote: from then on pending rows are protected.
@@ -24,24 +26,38 @@ struct OpenedFile: Sendable {
             throw CacheError(.readOnlyStore, "the file can't be written; check the owner and mode of file and folder")
         }
         if isNew {
-            // Before the first table: page size and vacuum mode can't change later without rewriting the file.
-            try connection.execute(
-                "PRAGMA page_size=\(configuration.pageSize); PRAGMA auto_vacuum=INCREMENTAL", "creating the database")
+            // Before the first page: it can't change later without rewriting the file.
+            try connection.execute("PRAGMA page_size=\(configuration.pageSize)", "creating the database")
         }
         try create(connection, configuration, context)
-        if try connection.text("PRAGMA journal_mode") != "wal" {
-            guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
-                throw CacheError(.inputOutput, "the file system does not support SQLite's log; use a local file system")
-            }
-        }
+        try useLog(connection, configuration)
         return try unlock(connection, configuration, context)
+    }
+
+    /// Turns the write-ahead log on where it is not. Needs the file alone, and SQLite does not wait for that where two processes
+    /// that have just created the file turn it on together.
+    private static func useLog(_ connection: SQLiteConnection, _ configuration: SQLiteConfiguration) throws(CacheError)
+    {
+        let deadline = ContinuousClock.now + configuration.busyTimeout
+        while true {
+            do throws(CacheError) {
+                if try connection.text("PRAGMA journal_mode") == "wal" { return }
+                if try connection.text("PRAGMA journal_mode=WAL") == "wal" { return }
+            } catch {
+                guard error.code == .storeBusy, ContinuousClock.now < deadline else { throw error }
+                SystemThread.pause(milliseconds: 2)
+                continue
+            }
+            throw CacheError(.inputOutput, "the file system does not support SQLite's log; use a local file system")
+        }
     }
 
     private static func create(
         _ connection: SQLiteConnection, _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
     ) throws(CacheError) {
         // In one transaction under a rollback journal: a crash leaves an empty file or a whole one.
-        try MigrationRunner(connection: connection, now: context.clock.now()).run { () throws(CacheError) in
+        let runner = MigrationRunner(connection: connection, migrations: configuration.migrations)
+        try runner.run(now: context.clock.now()) { () throws(CacheError) in
             try connection.execute("PRAGMA application_id=\(DatabaseFile.applicationID)", "creating the database")
             let meta = try MetaTable(connection)
             let databaseID = try RandomBytes.draw(16)
@@ -63,10 +79,7 @@ struct OpenedFile: Sendable {
     ) throws(CacheError) -> OpenedFile {
         let meta = try MetaTable(connection)
         guard let databaseID = try meta.checked("database_id"), databaseID.count == 16 else { throw incomplete }
-        let oldestReader = try meta.checked("oldest_reader")?.first ?? 1
-        guard oldestReader <= FileKeys.formatVersion else {
-            throw CacheError(.newerFormat, "the file needs a newer version; upgrade CacheKit")
-        }
+        try checkOldestReader(meta)
         let keys = try KeyWraps(databaseID: databaseID).open(context.keyring, connection, meta)
         guard let tenant = try meta.sealed("tenant", keys), let node = try meta.sealed("node_id", keys),
             node.count == 8, let hasRemote = try meta.sealed("has_remote", keys)
@@ -79,9 +92,29 @@ struct OpenedFile: Sendable {
             try connection.transaction { () throws(CacheError) in try meta.setSealed("has_remote", [1], keys) }
         }
         return OpenedFile(
-            path: configuration.path, keys: keys, nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
+            path: configuration.path, keys: keys, keyring: context.keyring,
+            nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
             configuration: configuration,
             protectsPending: context.hasRemote || hasRemote == [1])
+    }
+
+    /// Refuses a file whose writer says that this version would misread it.
+    static func checkOldestReader(_ meta: MetaTable) throws(CacheError) {
+        guard try meta.checked("oldest_reader")?.first ?? 1 <= FileKeys.formatVersion else {
+            throw CacheError(.newerFormat, "the file needs a newer version; upgrade CacheKit")
+        }
+    }
+
+    /// A copy of this file under another path, unlocked with the same keyring; writes nothing to it.
+    func copied(to path: String) throws(CacheError) -> OpenedFile {
+        let moved = configuration.moved(to: path)
+        let connection = try SQLiteConnection(moved)
+        guard let databaseID = try MetaTable(connection).checked("database_id"), databaseID.count == 16 else {
+            throw Self.incomplete
+        }
+        return OpenedFile(
+            path: path, keys: try KeyWraps(databaseID: databaseID).unwrap(keyring, connection), keyring: keyring,
+            nodeID: nodeID, configuration: moved, protectsPending: protectsPending)
     }
 
     static var incomplete: CacheError {

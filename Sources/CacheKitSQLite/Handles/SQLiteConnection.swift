@@ -3,16 +3,29 @@ internal import CacheKitCore
 
 /// One connection to a database file, used by one thread at a time; closed when released.
 final class SQLiteConnection {
-    private let database: OpaquePointer
+    /// For the wrappers beside this one, while the connection lives.
+    let database: OpaquePointer
     /// Frames in the log after the last commit of this connection, where they are counted.
     private let frames: UnsafeMutablePointer<Int32>
 
+    /// What a connection may do to the file and what lies beside it.
+    enum Access {
+        case readWrite
+        /// Writes no row; may create shared memory beside a log that is there.
+        case readOnly
+        /// Touches nothing and locks nothing: right only where no log is (https://www.sqlite.org/uri.html#uriimmutable).
+        case unchanged
+    }
+
     /// Opens the configured file, which exists; never creates one.
-    init(_ configuration: SQLiteConfiguration) throws(CacheError) {
+    init(_ configuration: SQLiteConfiguration, access: Access = .readWrite) throws(CacheError) {
         var pointer: OpaquePointer?
         // NOMUTEX: every connection stands behind a lock or a thread of its own, so SQLite need not lock too.
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        let result = sqlite3_open_v2(configuration.path, &pointer, flags, configuration.vfs)
+        var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        flags |= access == .readWrite ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY
+        if access == .unchanged { flags |= SQLITE_OPEN_URI }
+        let name = access == .unchanged ? Self.immutableURI(configuration.path) : configuration.path
+        let result = sqlite3_open_v2(name, &pointer, flags, configuration.vfs)
         guard result == SQLITE_OK, let pointer else {
             sqlite3_close_v2(pointer)
             throw CacheError(sqlite: result, "opening the database")
@@ -37,6 +50,19 @@ final class SQLiteConnection {
         sqlite3_wal_hook(database, nil, nil)
         sqlite3_close_v2(database)
         frames.deallocate()
+    }
+
+    /// The path as a URI; every byte that could mean something in one is escaped.
+    private static func immutableURI(_ path: String) -> String {
+        let isPlain: (UInt8) -> Bool = { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || [0x2D, 0x2E, 0x2F, 0x5F].contains(byte)
+        }
+        let escaped = path.utf8.map { byte in
+            if isPlain(byte) { return String(UnicodeScalar(byte)) }
+            return (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+        }
+        return "file:\(escaped.joined())?immutable=1"
     }
 
     /// From now on notes how long the log is after each commit (https://www.sqlite.org/c3ref/wal_hook.html).
