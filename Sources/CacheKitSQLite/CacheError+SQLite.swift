@@ -18,9 +18,10 @@ extension CacheError {
         case SQLITE_FULL:
             return (.diskFull, "no space is left on the device; free some and try again")
         case SQLITE_NOTADB:
-            return (.notADatabase, "the file is not a CacheKit database; check the path")
+            // What the file is was read from its header before SQLite saw it: the rest of the header is not in order.
+            return (.damagedStore, "the file's header is damaged; keep a copy and run 'cachekit doctor'")
         case SQLITE_CORRUPT, SQLITE_FORMAT, SQLITE_SCHEMA:
-            return (.damagedStore, "the file is damaged; keep a copy, run 'cachekit verify', restore a backup")
+            return (.damagedStore, "the file is damaged; keep a copy and run 'cachekit doctor'")
         case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
             return (.readOnlyStore, "the file or its folder can't be written; check permissions and mount")
         case SQLITE_CANTOPEN:
@@ -33,7 +34,7 @@ extension CacheError {
             return (.inputOutput, "no memory is left")
         case SQLITE_CONSTRAINT:
             // Every constraint of the schema holds for what this module writes, so a breach comes from the file.
-            return (.damagedStore, "the file contradicts itself; keep a copy and run 'cachekit verify'")
+            return (.damagedStore, "the file contradicts itself; keep a copy and run 'cachekit doctor'")
         default:
             return (.internalFault, "unexpected result; please report it")
         }

@@ -42,8 +42,9 @@ enum DatabaseFile {
             throw CacheError(.notADatabase, "the path does not name a regular file; check the path")
         }
         guard status.st_size > 0 else {
-            // The schema is written before the log comes into use: a log beside an empty file means a loss.
-            guard byteCount(path + "-wal") == 0 else { throw truncated }
+            // The schema is written before the log comes into use: a log beside an empty file means a loss. So does the
+            // lease, which is made when a file is first opened with a remote.
+            guard byteCount(path + "-wal") == 0, !exists(path + "-lease") else { throw truncated }
             return true
         }
         try checkHeader(descriptor, path)
@@ -62,6 +63,12 @@ enum DatabaseFile {
         guard field(68) == UInt32(applicationID) else {
             throw CacheError(.notADatabase, "the file is another application's database; check the path")
         }
+        // SQLite would take a write version that it does not know for a file system that is read-only, and a format of 0
+        // for a new file.
+        guard (1...2).contains(header[18]), (1...2).contains(header[19]), (1...UInt32(Int32.max)).contains(field(60))
+        else {
+            throw CacheError(.damagedStore, "the file's header is damaged; keep a copy and run 'cachekit doctor'")
+        }
         let pageSize = header[16...17].reduce(0) { $0 << 8 | Int($1) }
         // The length counts only where the version beside it is that of the file (fileformat2.html#in_header_database_size).
         guard field(24) == field(92), Int(field(28)) * pageSize > byteCount(path) else { return }
@@ -73,7 +80,7 @@ enum DatabaseFile {
     }
 
     private static var truncated: CacheError {
-        CacheError(.damagedStore, "the file is shorter than it should be; keep a copy and restore a backup")
+        CacheError(.damagedStore, "the file is shorter than it should be; keep a copy and run 'cachekit doctor'")
     }
 
     /// Whether anything is at the path, a symbolic link that leads nowhere included.

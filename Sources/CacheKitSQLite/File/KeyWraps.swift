@@ -54,7 +54,7 @@ struct KeyWraps {
     private func unwrapSecret(
         _ keyring: Keyring, _ connection: SQLiteConnection
     ) throws(CacheError) -> (SecretBytes, missing: [WrappingKey]) {
-        let stored = try readWraps(connection)
+        let (stored, hasDamaged) = try readWraps(connection)
         var secret: SecretBytes?
         var missing: [WrappingKey] = []
         var isKnown = false
@@ -71,24 +71,39 @@ struct KeyWraps {
                 secret = try? key.key.openSecret(Array(wrap.dropFirst(16)), associatedData: Self.associatedData)
             }
         }
+        guard isKnown || !hasDamaged else { throw Self.damaged }
         guard isKnown else {
             throw CacheError(
                 .wrongMasterKey, "none of the master keys given opens this file; give the one it was written with")
         }
         guard let secret, secret.count == FileKeys.byteCount else {
-            throw CacheError(.damagedStore, "the file's wrapped keys are damaged; keep a copy and restore a backup")
+            throw Self.damaged
         }
         return (secret, missing)
     }
 
-    private func readWraps(_ connection: SQLiteConnection) throws(CacheError) -> [[UInt8]] {
+    private static var damaged: CacheError {
+        CacheError(.damagedStore, "the file's wrapped keys are damaged; keep a copy and run 'cachekit doctor'")
+    }
+
+    private func readWraps(
+        _ connection: SQLiteConnection
+    ) throws(CacheError) -> (rows: [[UInt8]], hasDamaged: Bool) {
         let statement = try connection.prepare("SELECT content FROM meta WHERE name GLOB 'wrap:*' LIMIT 256")
         var rows: [[UInt8]] = []
-        while try statement.step() { rows.append(try MetaTable.verify(statement.bytes(0))) }
-        guard !rows.isEmpty else {
+        var hasDamaged = false
+        while try statement.step() {
+            // A damaged wrap of another master key is no reason not to open with this one.
+            guard let row = try? MetaTable.verify(statement.bytes(0)) else {
+                hasDamaged = true
+                continue
+            }
+            rows.append(row)
+        }
+        guard hasDamaged || !rows.isEmpty else {
             throw CacheError(.damagedStore, "the file holds no wrapped keys; keep a copy and restore a backup")
         }
-        return rows
+        return (rows, hasDamaged)
     }
 
     private func write(_ secret: SecretBytes, for key: WrappingKey, _ meta: MetaTable) throws(CacheError) {

@@ -65,5 +65,6 @@ struct MigrationRunner {
                     .damagedStore, "migration \(migration.number) of the file is not this version's; restore a backup")
             }
         }
+        try SchemaCheck.run(connection, migrations.filter { $0.number <= format })
     }
 }

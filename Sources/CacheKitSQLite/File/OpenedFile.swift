@@ -21,7 +21,11 @@ struct OpenedFile: Sendable {
         let path = configuration.path
         try DatabaseFile.createIfMissing(path)
         let isNew = try DatabaseFile.isNew(path)
+        let log = isNew ? nil : try LogCheck.run(path)
+        if let log, log.isHeaderDamaged { throw LogCheck.damaged }
         let connection = try SQLiteConnection(configuration)
+        // What can't be read now may be what someone needs; SQLite would throw it away on closing.
+        if log?.isDamaged == true { connection.keepLogOnClose() }
         guard !connection.isReadOnly else {
             throw CacheError(.readOnlyStore, "the file can't be written; check the owner and mode of file and folder")
         }
@@ -31,7 +35,15 @@ struct OpenedFile: Sendable {
         }
         try create(connection, configuration, context)
         try useLog(connection, configuration)
-        return try unlock(connection, configuration, context)
+        let file = try unlock(connection, configuration, context)
+        let clock = try OwnRecords.check(connection, MetaTable(connection), file.codec)
+        if let log, log.unreadableCommits > 0 {
+            // Where sequences are reserved, commits were not synced one by one, and a power cut may take several.
+            guard !log.isDamaged || clock.reservedSequence > clock.lastSequence else { throw LogCheck.damaged }
+            // What a crash tore must not lie behind the next commits, where it would look like damage.
+            _ = try? connection.checkpoint(truncating: true)
+        }
+        return file
     }
 
     /// Turns the write-ahead log on where it is not. Needs the file alone, and SQLite does not wait for that where two processes
@@ -91,6 +103,8 @@ struct OpenedFile: Sendable {
         if context.hasRemote, hasRemote != [1] {
             try connection.transaction { () throws(CacheError) in try meta.setSealed("has_remote", [1], keys) }
         }
+        // Its being there says, also when nothing in the file can be read, that there may be unsynchronised writes.
+        if context.hasRemote { try FileLease.create(configuration.path + "-lease") }
         return OpenedFile(
             path: configuration.path, keys: keys, keyring: context.keyring,
             nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
@@ -115,6 +129,11 @@ struct OpenedFile: Sendable {
         return OpenedFile(
             path: path, keys: try KeyWraps(databaseID: databaseID).unwrap(keyring, connection), keyring: keyring,
             nodeID: nodeID, configuration: moved, protectsPending: protectsPending)
+    }
+
+    /// A walk in order met something out of order; going on might never end.
+    static var disordered: CacheError {
+        CacheError(.damagedStore, "an index of the file is out of order; keep a copy and run 'cachekit doctor'")
     }
 
     static var incomplete: CacheError {

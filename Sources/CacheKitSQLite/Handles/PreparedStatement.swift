@@ -9,9 +9,7 @@ final class PreparedStatement {
     init(_ database: OpaquePointer, _ sql: String) throws(CacheError) {
         var pointer: OpaquePointer?
         let result = sqlite3_prepare_v3(database, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &pointer, nil)
-        guard result == SQLITE_OK, let pointer else {
-            throw CacheError(sqlite: result, "preparing a statement")
-        }
+        guard result == SQLITE_OK, let pointer else { throw Self.error(result, "preparing a statement") }
         statement = pointer
     }
 
@@ -25,8 +23,13 @@ final class PreparedStatement {
         switch result {
         case SQLITE_ROW: return true
         case SQLITE_DONE: return false
-        default: throw CacheError(sqlite: result, action)
+        default: throw Self.error(result, action)
         }
+    }
+
+    /// The SQL is ours and fits the schema that was checked on opening: where it is an error, the schema is another by now.
+    private static func error(_ result: Int32, _ action: StaticString) -> CacheError {
+        CacheError(sqlite: result & 0xff == SQLITE_ERROR ? SQLITE_SCHEMA : result, action)
     }
 
     /// Runs a statement that gives no rows, and readies it for the next use.

@@ -64,6 +64,8 @@ final class SQLiteConnection {
         }
         return "file:\(escaped.joined())?immutable=1"
     }
+    /// Leaves the log as it is when this connection closes as the last one.
+    func keepLogOnClose() { _ = ck_db_config_flag(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
 
     /// From now on notes how long the log is after each commit (https://www.sqlite.org/c3ref/wal_hook.html).
     func countLogFrames() {

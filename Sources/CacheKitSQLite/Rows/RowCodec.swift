@@ -89,6 +89,6 @@ struct RowCodec: Sendable {
     static var tampered: CacheError {
         CacheError(
             .tamperedStore,
-            "a row of the file does not authenticate: it was altered without its keys; run 'cachekit verify'")
+            "a row of the file does not authenticate: it was altered without its keys; run 'cachekit doctor'")
     }
 }

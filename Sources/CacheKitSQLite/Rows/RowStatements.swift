@@ -125,6 +125,11 @@ final class RowFinder {
         var changes: [Change] = []
         var bytes = 0
         while bytes < byteLimit || changes.isEmpty, try statement.step() {
+            // Whoever asks goes on after the last one, and must come to an end.
+            guard UInt64(bitPattern: statement.integer(3)) > changes.last?.entry.sequence.number ?? after.number else {
+                guard changes.isEmpty else { return (changes, false) }
+                throw OpenedFile.disordered
+            }
             guard let (metadata, entry) = try? codec.entry(statement, table: rows.table, checksValue: true),
                 let key = try? CacheKey(metadata.key)
             else {

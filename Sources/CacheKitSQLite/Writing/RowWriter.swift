@@ -46,7 +46,7 @@ final class RowWriter {
         deleteEntry = try connection.prepare("DELETE FROM entries WHERE id = ?1")
         deleteOverflow = try connection.prepare("DELETE FROM overflow WHERE key_hash = ?1")
         touch = try connection.prepare("UPDATE entries SET accessed_at = ?2 WHERE id = ?1 AND accessed_at < ?2")
-        selectColliding = try connection.prepare("SELECT \(RowTable.columns) FROM overflow WHERE id = ?1 LIMIT 1")
+        selectColliding = try connection.prepare("SELECT \(RowTable.columns) FROM overflow WHERE id = ?1")
     }
 
     /// Seals and stores a row: a new one, or in the place of one that was last noted as read then.
@@ -97,25 +97,36 @@ final class RowWriter {
         try statement.run()
     }
 
-    /// Deletes a row. A key that collided with it moves from `overflow` into its place, so that it stays findable.
+    /// Deletes a row. A key that collided with it moves from `overflow` into its place, so that it stays findable; a row
+    /// with which only altered ones collide stays, because without it nobody would notice them.
     func delete(_ table: RowTable, _ hash: KeyHash) throws(CacheError) {
         guard table == .entries else {
             try deleteOverflow.bind(hash.bytes, at: 1)
             return try deleteOverflow.run()
         }
-        try deleteEntry.bind(hash.id, at: 1)
-        try deleteEntry.run()
         try selectColliding.bind(hash.id, at: 1)
         defer { selectColliding.reset() }
-        guard try selectColliding.step() else { return }
-        let moved = KeyHash(bytes: selectColliding.bytes(0), bits: codec.hashBits)
-        let metadata = try codec.metadata(selectColliding, table: .overflow)
-        let value = selectColliding.isNull(10) ? nil : selectColliding.bytes(10)
-        let accessedAt = selectColliding.integer(8)
-        selectColliding.reset()
-        try deleteOverflow.bind(moved.bytes, at: 1)
-        try deleteOverflow.run()
-        try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
+        var hasAltered = false
+        while try selectColliding.step() {
+            guard let metadata = try? codec.metadata(selectColliding, table: .overflow) else {
+                hasAltered = true
+                continue
+            }
+            let moved = KeyHash(bytes: selectColliding.bytes(0), bits: codec.hashBits)
+            let value = selectColliding.isNull(10) ? nil : selectColliding.bytes(10)
+            let accessedAt = selectColliding.integer(8)
+            selectColliding.reset()
+            try deleteEntry(hash)
+            try deleteOverflow.bind(moved.bytes, at: 1)
+            try deleteOverflow.run()
+            return try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
+        }
+        if !hasAltered { try deleteEntry(hash) }
+    }
+
+    private func deleteEntry(_ hash: KeyHash) throws(CacheError) {
+        try deleteEntry.bind(hash.id, at: 1)
+        try deleteEntry.run()
     }
 
     /// Notes when a row was read.

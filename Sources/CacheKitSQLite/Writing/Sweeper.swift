@@ -84,6 +84,7 @@ struct Sweeper {
         var seen = 0
         while expired.count < Self.candidatesPerStep, try walk.step() {
             seen += 1
+            guard walk.integer(0) >= cursor else { throw OpenedFile.disordered }
             cursor = walk.integer(0)
             if walk.integer(1) <= now { expired.append(walk.integer(2)) }
         }
@@ -119,6 +120,7 @@ struct Sweeper {
         var seen = 0
         while try statement.step() {
             seen += 1
+            guard statement.integer(8) >= cursor.time else { throw OpenedFile.disordered }
             cursor = Cursor(time: statement.integer(8), row: statement.integer(11))
             if let victim = try mayGo(statement, table) { victims.append(victim) }
         }
@@ -160,6 +162,7 @@ struct Sweeper {
 extension Writer {
     /// Whether any process ever opened the file with a remote.
     func hasRemote() throws(CacheError) -> Bool {
-        try meta.sealed("has_remote", file.keys) == [1]
+        guard let record = try meta.sealed("has_remote", file.keys) else { throw OpenedFile.incomplete }
+        return record == [1]
     }
 }
