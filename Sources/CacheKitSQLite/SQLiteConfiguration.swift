@@ -29,6 +29,10 @@ public struct SQLiteConfiguration: Sendable {
     public var maximumQueuedBytes: Int = 256 << 20
     /// Connections that read at the same time; 4 unless set, at most 64.
     public var readerCount: Int = 4
+    /// Whether reads move to threads of their own, ``readerCount`` of them. Off unless set: a read takes microseconds and
+    /// runs on the caller's thread, where moving it would cost ten times as much. For slow disks, whose reads would hold up
+    /// Swift's cooperative pool.
+    public var readsOnOwnThreads = false
 
     // For tests: fewer bits make keys collide, fewer pages fill the disk.
     package var hashBits = 63

@@ -7,11 +7,13 @@ extension SQLiteStore {
     /// One descent of a B-tree, one HMAC and one or two AES-GCM opens per key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
         let now = clock.now()
-        return try await read { reader throws(CacheError) in
+        // Here, so that nobody waits for a reader while hashes are made.
+        let hashes = try keys.map { key throws(CacheError) in try file.codec.hash(key) }
+        return try await read { [accesses] reader throws(CacheError) in
             var entries: [StoredEntry?] = []
             entries.reserveCapacity(keys.count)
-            for key in keys {
-                guard let (entry, id, accessedAt) = try reader.finder.read(key) else {
+            for (key, hash) in zip(keys, hashes) {
+                guard let (entry, id, accessedAt) = try reader.finder.read(key, hash) else {
                     entries.append(nil)
                     continue
                 }
@@ -66,7 +68,7 @@ extension SQLiteStore {
             if clock.syncedSequence < clock.lastSequence { try await sync() }
         }
         return try await read { reader throws(CacheError) in
-            try reader.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+            try reader.finder.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
         }
     }
 
@@ -91,12 +93,12 @@ extension SQLiteStore {
 
     /// How much waits for the remote; linear in that.
     public func backlog() async throws(CacheError) -> Backlog {
-        try await read { reader throws(CacheError) in try reader.backlog() }
+        try await reads.scan { reader throws(CacheError) in try reader.backlog() }
     }
 
-    /// Whether a connection other than this store's writer committed since the last call.
+    /// Whether another process put a change into the feed since the last call that said so; waits for no writer.
     public func hasForeignCommits() async throws(CacheError) -> Bool {
-        try await write(transactional: false) { writer throws(CacheError) in try writer.hasForeignCommits() }
+        try await reads.hasForeignCommits()
     }
 
     /// One small step of sweeping, evicting and shrinking; a few milliseconds.
@@ -110,20 +112,19 @@ extension SQLiteStore {
 
     /// Takes the pusher's lease: a lock on `<path>-lease`.
     public func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? {
-        // Throws after closing.
-        try await read { _ throws(CacheError) in }
+        try reads.requireOpen()
         return try FileLease.acquire(file.path + "-lease")
     }
 
     /// What the file holds; reads every row's header.
     public func statistics() async throws(CacheError) -> LocalStoreStatistics {
-        try await read { reader throws(CacheError) in try reader.statistics() }
+        try await reads.scan { reader throws(CacheError) in try reader.statistics() }
     }
 
     /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
     public func close() async {
         await backups.close()
-        readers.close()
+        await reads.close()
         _ = try? await write(transactional: false) { writer throws(CacheError) in writer.close() }
         queue.close()
         await ended.wait()

@@ -5,7 +5,7 @@ public import CacheKitCore
 public final class SQLiteStore: LocalStore {
     let file: OpenedFile
     let queue: WriteQueue
-    let readers: ReadPool
+    let reads: StoreReads
     let accesses = AccessLog()
     let backups = BackupTurn()
     let clock: any CacheClock
@@ -13,11 +13,11 @@ public final class SQLiteStore: LocalStore {
     let ended: OneTimeSignal
 
     private init(
-        _ file: OpenedFile, _ queue: WriteQueue, _ readers: ReadPool, _ ended: OneTimeSignal, clock: any CacheClock
+        _ file: OpenedFile, _ queue: WriteQueue, _ reads: StoreReads, _ ended: OneTimeSignal, clock: any CacheClock
     ) {
         self.file = file
         self.queue = queue
-        self.readers = readers
+        self.reads = reads
         self.ended = ended
         self.clock = clock
     }
@@ -40,9 +40,9 @@ public final class SQLiteStore: LocalStore {
                 do throws(CacheError) {
                     let file = try OpenedFile.open(configuration, context)
                     let writer = try Writer(file, clock: context.clock)
-                    let readers = try ReadPool(file)
+                    let reads = try StoreReads(file, writer.ownCommits)
                     continuation.resume(
-                        returning: .success(SQLiteStore(file, queue, readers, ended, clock: context.clock)))
+                        returning: .success(SQLiteStore(file, queue, reads, ended, clock: context.clock)))
                     serve(queue, writer)
                 } catch {
                     continuation.resume(returning: .failure(error))
@@ -51,8 +51,7 @@ public final class SQLiteStore: LocalStore {
                 ended.set()
             }
             if !isStarted {
-                let error = CacheError(.inputOutput, "the system gives no thread; raise the limit of threads")
-                continuation.resume(returning: .failure(error))
+                continuation.resume(returning: .failure(SystemThread.unavailable))
             }
         }
         return try result.get()
@@ -89,25 +88,10 @@ public final class SQLiteStore: LocalStore {
         return try result.get()
     }
 
-    /// Runs a body on a reader, again for as long as a write may wait while the log is being recovered.
-    func read<Output: Sendable>(_ body: (Reader) throws(CacheError) -> Output) async throws(CacheError) -> Output {
-        var deadline: ContinuousClock.Instant?
-        while true {
-            do throws(CacheError) {
-                return try readers.withReader(body)
-            } catch {
-                guard error.code == .storeBusy else { throw error }
-                let now = ContinuousClock.now
-                let end = deadline ?? now + file.configuration.busyTimeout
-                guard now < end else { throw error }
-                deadline = end
-            }
-            // A cancelled task would spin here, so it gives up.
-            do {
-                try await Task.sleep(for: .milliseconds(2))
-            } catch {
-                throw CacheError(.cancelled, "the task was cancelled while the file was busy")
-            }
-        }
+    /// Runs a short body on a reader; see ``StoreReads/read(_:)``.
+    func read<Output: Sendable>(
+        _ body: @escaping @Sendable (Reader) throws(CacheError) -> Output
+    ) async throws(CacheError) -> Output {
+        try await reads.read(body)
     }
 }

@@ -13,4 +13,11 @@ import Testing
         let store = try await fixture.open(clock: conformance.clock) { $0.hashBits = hashBits }
         try await conformance.run(check, on: store)
     }
+
+    @Test(arguments: LocalStoreConformance.Check.allCases)
+    func `it keeps them with reads on threads of their own`(check: LocalStoreConformance.Check) async throws {
+        let conformance = LocalStoreConformance()
+        let store = try await fixture.open(clock: conformance.clock) { $0.readsOnOwnThreads = true }
+        try await conformance.run(check, on: store)
+    }
 }

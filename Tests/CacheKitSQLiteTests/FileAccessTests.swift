@@ -1,25 +1,9 @@
-import CSQLite
 import CacheKit
 import CacheKitCore
 import CacheKitSQLite
 import CacheKitTesting
 import Foundation
 import Testing
-
-/// A connection of plain SQLite, as another program might hold one.
-private final class PlainConnection {
-    private var database: OpaquePointer?
-
-    init(_ path: String) throws {
-        try #require(sqlite3_open(path, &database) == SQLITE_OK)
-    }
-
-    deinit { sqlite3_close(database) }
-
-    func execute(_ sql: String) throws {
-        try #require(sqlite3_exec(database, sql, nil, nil, nil) == SQLITE_OK)
-    }
-}
 
 @Suite struct FileAccessTests {
     let fixture = try! StoreFixture()  // a test without its folder can only stop

@@ -38,7 +38,8 @@ public protocol LocalStore: Sendable {
     /// How much waits for the remote.
     func backlog() async throws(CacheError) -> Backlog
 
-    /// Whether another connection or process committed since the last call; cheap enough for every 50 ms.
+    /// Whether another process put a change into the feed since the last call that said so; cheap enough for every 25 ms,
+    /// and waits for no writer. What this store committed itself does not count.
     func hasForeignCommits() async throws(CacheError) -> Bool
 
     /// One small step of sweeping and evicting; `true` if more is left to do.

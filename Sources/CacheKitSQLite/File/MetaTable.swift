@@ -61,3 +61,19 @@ final class MetaTable {
         try SHA256.digest(content).prefix(16)
     }
 }
+
+extension MetaTable {
+    /// The file's clock.
+    func clock(_ keys: FileKeys) throws(CacheError) -> FileClock {
+        guard let bytes = try sealed("clock", keys), let clock = FileClock(bytes) else { throw OpenedFile.incomplete }
+        return clock
+    }
+
+    /// The watermark.
+    func watermark(_ keys: FileKeys) throws(CacheError) -> Watermark {
+        guard let bytes = try sealed("watermark", keys), let watermark = Watermark(bytes) else {
+            throw OpenedFile.incomplete
+        }
+        return watermark
+    }
+}

@@ -17,7 +17,16 @@ final class ConditionLock<State>: @unchecked Sendable {
     init(_ state: sending State) {
         self.state = state
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        #if canImport(Darwin)
+            pthread_cond_init(condition, nil)
+        #else
+            // A wait with a limit must not depend on the wall clock.
+            var attributes = pthread_condattr_t()
+            pthread_condattr_init(&attributes)
+            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+            pthread_cond_init(condition, &attributes)
+            pthread_condattr_destroy(&attributes)
+        #endif
     }
 
     deinit {
@@ -27,11 +36,21 @@ final class ConditionLock<State>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Changes the state and wakes the thread that waits.
+    /// Changes the state and wakes a thread that waits.
     func withLock<Output>(_ body: (inout State) -> Output) -> Output {
         pthread_mutex_lock(mutex)
         defer {
             pthread_cond_signal(condition)
+            pthread_mutex_unlock(mutex)
+        }
+        return body(&state)
+    }
+
+    /// Changes the state and wakes every thread that waits.
+    func withLockWakingAll<Output>(_ body: (inout State) -> Output) -> Output {
+        pthread_mutex_lock(mutex)
+        defer {
+            pthread_cond_broadcast(condition)
             pthread_mutex_unlock(mutex)
         }
         return body(&state)
@@ -43,5 +62,25 @@ final class ConditionLock<State>: @unchecked Sendable {
         defer { pthread_mutex_unlock(mutex) }
         while predicate(state) { pthread_cond_wait(condition, mutex) }
         return body(&state)
+    }
+
+    /// Waits until the predicate no longer holds, but at most for some milliseconds.
+    func wait(atMost milliseconds: Int, while predicate: (State) -> Bool) {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        #if canImport(Darwin)
+            var limit = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+            while predicate(state), pthread_cond_timedwait_relative_np(condition, mutex, &limit) == 0 {}
+        #else
+            var end = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &end)
+            end.tv_sec += milliseconds / 1000
+            end.tv_nsec += milliseconds % 1000 * 1_000_000
+            if end.tv_nsec >= 1_000_000_000 {
+                end.tv_sec += 1
+                end.tv_nsec -= 1_000_000_000
+            }
+            while predicate(state), pthread_cond_timedwait(condition, mutex, &end) == 0 {}
+        #endif
     }
 }

@@ -77,6 +77,11 @@ final class SQLiteConnection {
             }, frames)
     }
 
+    /// Where the log stands, for as long as this connection lives; `nil` where SQLite shares no index of it.
+    ///
+    /// The schema must have been read before.
+    func logIndex() -> LogIndex? { ck_log_index(database).map { LogIndex($0) } }
+
     /// Frames in the log after the last commit.
     var logFrames: Int { Int(frames.pointee) }
 

@@ -10,6 +10,10 @@ internal import CacheKitCore
 
 /// Starts a thread of its own, outside Swift's cooperative pool.
 enum SystemThread {
+    static var unavailable: CacheError {
+        CacheError(.inputOutput, "the system gives no thread; raise the limit of threads")
+    }
+
     /// - Returns: whether the system gave a thread.
     static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         let box = Unmanaged.passRetained(ThreadBody(run: body))
@@ -45,10 +49,7 @@ enum SystemThread {
     ) async throws(CacheError) -> Output {
         let result: Result<Output, CacheError> = await withCheckedContinuation { continuation in
             let isStarted = start { continuation.resume(returning: Result(catching: body)) }
-            if !isStarted {
-                let error = CacheError(.inputOutput, "the system gives no thread; raise the limit of threads")
-                continuation.resume(returning: .failure(error))
-            }
+            if !isStarted { continuation.resume(returning: .failure(unavailable)) }
         }
         return try result.get()
     }

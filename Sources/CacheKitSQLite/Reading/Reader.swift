@@ -3,11 +3,12 @@ internal import CacheKitCore
 
 /// A connection that only reads, with its prepared statements.
 ///
-/// `@unchecked Sendable` because each one is used with its lock in ``ReadPool`` held, and never leaves it.
+/// `@unchecked Sendable` because each one is used with its lock held, and never leaves it.
 final class Reader: @unchecked Sendable {
     let connection: SQLiteConnection
     let finder: RowFinder
     let meta: MetaTable
+    let snapshot: HeldSnapshot
     private let file: OpenedFile
 
     init(_ file: OpenedFile) throws(CacheError) {
@@ -16,32 +17,23 @@ final class Reader: @unchecked Sendable {
         connection = try SQLiteConnection(file.configuration)
         finder = try RowFinder(connection, file.codec)
         meta = try MetaTable(connection)
+        snapshot = try HeldSnapshot(connection)
         try connection.execute("PRAGMA query_only=ON")
         connection.setBusyTimeout(.zero)
     }
 
-    func clock() throws(CacheError) -> FileClock {
-        guard let bytes = try meta.sealed("clock", file.keys), let clock = FileClock(bytes) else {
-            throw OpenedFile.incomplete
-        }
-        return clock
+    deinit {
+        snapshot.release()
     }
 
-    func watermark() throws(CacheError) -> Watermark {
-        guard let bytes = try meta.sealed("watermark", file.keys), let watermark = Watermark(bytes) else {
-            throw OpenedFile.incomplete
-        }
-        return watermark
+    /// Runs a body in one snapshot that is no older than this call.
+    func read<Output>(_ body: (Reader) throws(CacheError) -> Output) throws(CacheError) -> Output {
+        try snapshot.read { () throws(CacheError) in try body(self) }
     }
 
-    /// The feed, from one snapshot of both tables.
-    func changes(
-        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
-    ) throws(CacheError) -> [Change] {
-        try connection.transaction("DEFERRED") { () throws(CacheError) in
-            try finder.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
-        }
-    }
+    func clock() throws(CacheError) -> FileClock { try meta.clock(file.keys) }
+
+    func watermark() throws(CacheError) -> Watermark { try meta.watermark(file.keys) }
 
     /// What lies above the watermark; reads every such row's header.
     func backlog() throws(CacheError) -> Backlog {
@@ -66,29 +58,27 @@ final class Reader: @unchecked Sendable {
 
     /// Counts over the whole file.
     func statistics() throws(CacheError) -> LocalStoreStatistics {
-        try connection.transaction("DEFERRED") { () throws(CacheError) in
-            var statistics = LocalStoreStatistics(
-                entries: 0, tombstones: 0, valueBytes: 0,
-                fileBytes: DatabaseFile.byteCount(file.path) + DatabaseFile.byteCount(file.path + "-wal"),
-                deadLetters: Int(try connection.integer("SELECT count(*) FROM dead_letters")), rowsByFingerprint: [:],
-                lastSequence: ChangeSequence(try clock().lastSequence),
-                watermark: ChangeSequence(try watermark().sequence), backlog: try backlog())
-            for table in RowTable.allCases {
-                let select = try connection.prepare(
-                    """
-                    SELECT key_fingerprint, count(*), count(value), total(length(value)) FROM \(table.name)
-                    GROUP BY key_fingerprint
-                    """)
-                while try select.step() {
-                    statistics.entries += Int(select.integer(2))
-                    statistics.tombstones += Int(select.integer(1) - select.integer(2))
-                    statistics.valueBytes += Int(select.integer(3))
-                    if let fingerprint = KeyFingerprint(bytes: select.blob(0)) {
-                        statistics.rowsByFingerprint[fingerprint, default: 0] += Int(select.integer(1))
-                    }
+        var statistics = LocalStoreStatistics(
+            entries: 0, tombstones: 0, valueBytes: 0,
+            fileBytes: DatabaseFile.byteCount(file.path) + DatabaseFile.byteCount(file.path + "-wal"),
+            deadLetters: Int(try connection.integer("SELECT count(*) FROM dead_letters")), rowsByFingerprint: [:],
+            lastSequence: ChangeSequence(try clock().lastSequence),
+            watermark: ChangeSequence(try watermark().sequence), backlog: try backlog())
+        for table in RowTable.allCases {
+            let select = try connection.prepare(
+                """
+                SELECT key_fingerprint, count(*), count(value), total(length(value)) FROM \(table.name)
+                GROUP BY key_fingerprint
+                """)
+            while try select.step() {
+                statistics.entries += Int(select.integer(2))
+                statistics.tombstones += Int(select.integer(1) - select.integer(2))
+                statistics.valueBytes += Int(select.integer(3))
+                if let fingerprint = KeyFingerprint(bytes: select.blob(0)) {
+                    statistics.rowsByFingerprint[fingerprint, default: 0] += Int(select.integer(1))
                 }
             }
-            return statistics
         }
+        return statistics
     }
 }

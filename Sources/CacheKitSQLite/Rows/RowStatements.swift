@@ -79,9 +79,10 @@ final class RowFinder {
     }
 
     /// What is held for a key, and when it was last noted as read.
-    func read(_ key: CacheKey) throws(CacheError) -> (entry: StoredEntry, id: Int64?, accessedAt: Int64)? {
-        let hash = try codec.hash(key)
-        return try withRow(hash) { table, row throws(CacheError) in
+    func read(
+        _ key: CacheKey, _ hash: KeyHash
+    ) throws(CacheError) -> (entry: StoredEntry, id: Int64?, accessedAt: Int64)? {
+        try withRow(hash) { table, row throws(CacheError) in
             guard let row else { return nil }
             let (metadata, entry) = try codec.entry(row, table: table)
             // The hash stands for the name; should two names ever share one, the name decides.

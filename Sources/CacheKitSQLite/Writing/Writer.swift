@@ -16,13 +16,13 @@ final class Writer: @unchecked Sendable {
     let rows: RowWriter
     let settlement: SettlementStatements
     let clock: any CacheClock
+    let ownCommits: OwnCommits
     private var sweeper = Sweeper()
 
     private var fileClock: FileClock?
     private var savedClock: FileClock?
     private var hasSkippedReservation = false
     private var checkpointedAtFrames = 0
-    private var lastDataVersion: Int64 = 0
 
     init(_ file: OpenedFile, clock: any CacheClock) throws(CacheError) {
         self.file = file
@@ -38,8 +38,8 @@ final class Writer: @unchecked Sendable {
         finder = try RowFinder(connection, file.codec)
         rows = try RowWriter(connection, file.codec)
         settlement = try SettlementStatements(connection)
+        ownCommits = OwnCommits(after: try meta.clock(file.keys).lastSequence)
         try setSynchronous(full: isFull)
-        lastDataVersion = try connection.integer("PRAGMA data_version")
     }
 
     private var isFull: Bool { file.configuration.durability == .full }
@@ -104,11 +104,15 @@ final class Writer: @unchecked Sendable {
             savedClock = nil
             if !isFull, synced { try? setSynchronous(full: false) }
         }
-        return try connection.transaction { () throws(CacheError) in
+        let output = try connection.transaction { () throws(CacheError) in
             let output = try body()
             try saveClock(synced: isSynced)
             return output
         }
+        if let savedClock, let fileClock {
+            ownCommits.note(found: savedClock.lastSequence, last: fileClock.lastSequence)
+        }
+        return output
     }
 
     /// Syncs a reservation before a relaxed commit draws beyond the last one.
@@ -142,12 +146,7 @@ final class Writer: @unchecked Sendable {
         return clock
     }
 
-    func readClock() throws(CacheError) -> FileClock {
-        guard let bytes = try meta.sealed("clock", file.keys), let clock = FileClock(bytes) else {
-            throw OpenedFile.incomplete
-        }
-        return clock
-    }
+    func readClock() throws(CacheError) -> FileClock { try meta.clock(file.keys) }
 
     /// Draws a sequence and a version for a change in the open transaction.
     func nextChange(at now: Timestamp) throws(CacheError) -> (sequence: UInt64, version: Version) {
@@ -157,12 +156,7 @@ final class Writer: @unchecked Sendable {
         return (sequence, Version(stamp: stamp, node: file.nodeID))
     }
 
-    func readWatermark() throws(CacheError) -> Watermark {
-        guard let bytes = try meta.sealed("watermark", file.keys), let watermark = Watermark(bytes) else {
-            throw OpenedFile.incomplete
-        }
-        return watermark
-    }
+    func readWatermark() throws(CacheError) -> Watermark { try meta.watermark(file.keys) }
 
     /// Syncs every commit so far, so that what a relaxed store publishes can't be lost.
     func sync() throws(CacheError) {
@@ -174,14 +168,6 @@ final class Writer: @unchecked Sendable {
             clock.syncedSequence = clock.lastSequence
             fileClock = clock
         }
-    }
-
-    /// Whether another connection than this one committed since the last call. Never inside a transaction, where the
-    /// number stands still (https://www.sqlite.org/pragma.html#pragma_data_version).
-    func hasForeignCommits() throws(CacheError) -> Bool {
-        let version = try connection.integer("PRAGMA data_version")
-        defer { lastDataVersion = version }
-        return version != lastDataVersion
     }
 
     // MARK: Checkpoints
