@@ -22,8 +22,8 @@ enum ExitStatus: Int32, Error {
         case .remoteUnavailable, .remoteTimeout, .mayHaveBeenApplied, .remoteNotReady, .remoteProtocol:
             self = .redisUnreachable
         case .leaseHeld: self = .leaseHeld
-        case .notADatabase, .damagedStore, .newerFormat, .tamperedStore, .readOnlyStore, .diskFull, .inputOutput,
-            .storeBusy:
+        case .notADatabase, .damagedStore, .newerFormat, .tamperedStore, .readOnlyStore, .unsafePermissions, .diskFull,
+            .inputOutput, .storeBusy:
             self = .damagedStore
         case .decoding, .invalidEnvelope, .remoteRejected, .cancelled, .backPressure: self = .partial
         default: self = .internalFault

@@ -73,7 +73,7 @@ extension SQLiteConfiguration: LocalStoreProvider {
     /// Opens the file, or creates it if there is none or it is empty.
     ///
     /// - Throws: `wrongMasterKey`, `notADatabase`, `newerFormat`, `damagedStore`, `tamperedStore`, `readOnlyStore`,
-    ///   `diskFull`, `inputOutput`, `storeBusy`; `invalidConfiguration` also for another tenant's file. A file that exists
+    ///   `unsafePermissions`, `diskFull`, `inputOutput`, `storeBusy`; `invalidConfiguration` also for another tenant's file. A file that exists
     ///   is never recreated.
     public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? {
         try await SQLiteStore.open(self, context)

@@ -26,6 +26,7 @@ final class StoreFixture: Sendable {
 
     func open(
         keyring: Keyring? = nil, tenant: String = "tenant-one", hasRemote: Bool = true, clock: ManualClock? = nil,
+        logger: Logger = Logger(label: "test"),
         _ adjust: (inout SQLiteConfiguration) -> Void = { _ in }
     ) async throws -> SQLiteStore {
         var configuration = SQLiteConfiguration(path: path)
@@ -33,7 +34,7 @@ final class StoreFixture: Sendable {
         let context = LocalStoreContext(
             keyring: try keyring ?? Keyring(current: masterKey), tenant: tenant, hasRemote: hasRemote,
             clock: clock ?? self.clock,
-            logger: Logger(label: "test"))
+            logger: logger)
         return try await SQLiteStore.open(configuration, context)
     }
 

@@ -55,6 +55,8 @@ public struct CacheError: Error, Sendable {
         public static let tamperedStore = Code("tamperedStore")
         /// The file or its folder can't be written.
         public static let readOnlyStore = Code("readOnlyStore")
+        /// Other users may change the file, or replace it in its folder.
+        public static let unsafePermissions = Code("unsafePermissions")
         /// No space is left on the device.
         public static let diskFull = Code("diskFull")
         /// The operating system refused or failed to read or write.

@@ -15,7 +15,7 @@ struct Backup {
 
     func run() throws(CacheError) -> BackupReport {
         // Removed by its deinit unless it was published.
-        let target = try BackupTarget(path)
+        let target = try BackupTarget(path, file.logger)
         try copy(to: target.partialPath)
         try target.sync()
         let report = try check(target.partialPath)

@@ -1,4 +1,5 @@
 internal import CacheKitCore
+internal import Logging
 
 #if canImport(Glibc)
     internal import Glibc
@@ -18,15 +19,16 @@ final class BackupTarget {
 
     /// Creates the partial file, for its owner only.
     ///
-    /// - Throws: `invalidArgument` where anything stands at the target or a log beside it, `readOnlyStore`, `diskFull`,
+    /// - Throws: `invalidArgument` where anything stands at the target or a log beside it, `readOnlyStore`, `unsafePermissions`, `diskFull`,
     ///   `inputOutput`.
-    init(_ path: String) throws(CacheError) {
+    init(_ path: String, _ logger: Logger) throws(CacheError) {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw CacheError(.invalidArgument, "the path of the backup is empty or holds a NUL; name a new file")
         }
         // What lies there as log or journal, SQLite would apply to the copy when that is opened.
         for suffix in ["", "-wal", "-shm", "-journal"] where DatabaseFile.exists(path + suffix) { throw Self.taken }
-        folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        folder = FilePermissions.folder(of: path)
+        try FilePermissions.checkFolder(of: path, logger)
         self.path = path
         partialPath = path + "-partial-" + (try RandomBytes.draw(4).map(Self.hex).joined())
         let descriptor = open(partialPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)

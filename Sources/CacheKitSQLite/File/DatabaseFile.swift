@@ -29,32 +29,27 @@ enum DatabaseFile {
         guard fchmod(descriptor, 0o600) == 0 else { throw CacheError(errno: errno, "setting the file's mode") }
     }
 
-    /// Whether the file is empty, and so new: creation stopped before its one transaction, or has not begun.
+    /// Whether the file that a connection was opened on is empty, and so new: creation stopped before its one transaction, or
+    /// has not begun.
     ///
-    /// Anything else must be a CacheKit database. Looks at the header only.
-    static func isNew(_ path: String) throws(CacheError) -> Bool {
-        let descriptor = open(path, O_RDWR | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CacheError(errno: errno, "opening the database file") }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw CacheError(errno: errno, "reading the database file") }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw CacheError(.notADatabase, "the path does not name a regular file; check the path")
-        }
-        guard status.st_size > 0 else {
+    /// Anything else must be a CacheKit database. Looks at the header only, and through SQLite's own descriptor: closing
+    /// another one would release every lock that this process holds on the file
+    /// (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    static func isNew(_ connection: SQLiteConnection, _ path: String) throws(CacheError) -> Bool {
+        // Not SQLite's own idea of the length: it takes one byte for none.
+        let count = min(byteCount(path), headerByteCount)
+        guard count > 0 else {
             // The schema is written before the log comes into use: a log beside an empty file means a loss. So does the
             // lease, which is made when a file is first opened with a remote.
             guard byteCount(path + "-wal") == 0, !exists(path + "-lease") else { throw truncated }
             return true
         }
-        try checkHeader(descriptor, path)
+        try checkHeader(connection.rawBytes(count: count), path)
         return false
     }
 
-    private static func checkHeader(_ descriptor: Int32, _ path: String) throws(CacheError) {
-        var header = [UInt8](repeating: 0, count: headerByteCount)
-        let count = header.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count >= 0 else { throw CacheError(errno: errno, "reading the database file") }
+    private static func checkHeader(_ header: [UInt8], _ path: String) throws(CacheError) {
+        let count = header.count
         guard header.prefix(min(count, 16)).elementsEqual(magic.prefix(min(count, 16))) else {
             throw CacheError(.notADatabase, "the file is not a CacheKit database; check the path")
         }

@@ -28,10 +28,11 @@ extension SQLiteConfiguration {
     private func readMigrationPlan() throws(CacheError) -> MigrationPlan {
         var plan = MigrationPlan(
             format: 0, newestFormat: migrations.last?.number ?? 0, missing: migrations.map(\.name))
-        guard try !DatabaseFile.isNew(path) else { return plan }
+        try FilePermissions.check(path, nil)
         // Without a log the file alone is the whole truth, and "immutable" keeps SQLite from making one.
         let access: SQLiteConnection.Access = DatabaseFile.byteCount(path + "-wal") == 0 ? .unchanged : .readOnly
         let connection = try SQLiteConnection(self, access: access)
+        guard try !DatabaseFile.isNew(connection, path) else { return plan }
         let runner = MigrationRunner(connection: connection, migrations: migrations)
         let format = try runner.format()
         try runner.verify(appliedThrough: format)

@@ -1,5 +1,6 @@
 internal import CacheKit
 internal import CacheKitCore
+internal import Logging
 
 /// A file that was opened, checked and unlocked: what every connection to it shares.
 struct OpenedFile: Sendable {
@@ -7,6 +8,7 @@ struct OpenedFile: Sendable {
     let keys: FileKeys
     /// Whoever opens a copy of the file must be able to with the same one.
     let keyring: Keyring
+    let logger: Logger
     let nodeID: UInt64
     let configuration: SQLiteConfiguration
     /// Whether the file was ever opened with a remote: from then on pending rows are protected.
@@ -19,11 +21,13 @@ struct OpenedFile: Sendable {
         -> OpenedFile
     {
         let path = configuration.path
+        try FilePermissions.checkFolder(of: path, context.logger)
         try DatabaseFile.createIfMissing(path)
-        let isNew = try DatabaseFile.isNew(path)
+        try FilePermissions.check(path, context.logger)
+        let connection = try SQLiteConnection(configuration)
+        let isNew = try DatabaseFile.isNew(connection, path)
         let log = isNew ? nil : try LogCheck.run(path)
         if let log, log.isHeaderDamaged { throw LogCheck.damaged }
-        let connection = try SQLiteConnection(configuration)
         // What can't be read now may be what someone needs; SQLite would throw it away on closing.
         if log?.isDamaged == true { connection.keepLogOnClose() }
         guard !connection.isReadOnly else {
@@ -106,7 +110,7 @@ struct OpenedFile: Sendable {
         // Its being there says, also when nothing in the file can be read, that there may be unsynchronised writes.
         if context.hasRemote { try FileLease.create(configuration.path + "-lease") }
         return OpenedFile(
-            path: configuration.path, keys: keys, keyring: context.keyring,
+            path: configuration.path, keys: keys, keyring: context.keyring, logger: context.logger,
             nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
             configuration: configuration,
             protectsPending: context.hasRemote || hasRemote == [1])
@@ -128,6 +132,7 @@ struct OpenedFile: Sendable {
         }
         return OpenedFile(
             path: path, keys: try KeyWraps(databaseID: databaseID).unwrap(keyring, connection), keyring: keyring,
+            logger: logger,
             nodeID: nodeID, configuration: moved, protectsPending: protectsPending)
     }
 

@@ -25,14 +25,14 @@ final class FileLease: PusherLease {
 
     /// Makes the file that is locked, if there is none.
     static func create(_ path: String) throws(CacheError) {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw CacheError(errno: errno, "making the lease file") }
         close(descriptor)
     }
 
     /// Takes the lease without waiting; `nil` if another has it.
     static func acquire(_ path: String) throws(CacheError) -> FileLease? {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw CacheError(errno: errno, "opening the lease file") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let number = errno

@@ -67,6 +67,19 @@ final class SQLiteConnection {
     /// Leaves the log as it is when this connection closes as the last one.
     func keepLogOnClose() { _ = ck_db_config_flag(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
 
+    /// So many first bytes of the file as they lie there, of at least that length; takes no lock.
+    func rawBytes(count: Int) throws(CacheError) -> [UInt8] {
+        var pointer: UnsafeMutablePointer<sqlite3_file>?
+        var result = sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &pointer)
+        guard result == SQLITE_OK, let file = pointer, let read = file.pointee.pMethods?.pointee.xRead else {
+            throw CacheError(sqlite: result == SQLITE_OK ? SQLITE_IOERR : result, "reading the database file")
+        }
+        var bytes = [UInt8](repeating: 0, count: count)
+        result = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress, Int32($0.count), 0) }
+        guard result == SQLITE_OK else { throw CacheError(sqlite: result, "reading the database file") }
+        return bytes
+    }
+
     /// From now on notes how long the log is after each commit (https://www.sqlite.org/c3ref/wal_hook.html).
     func countLogFrames() {
         sqlite3_wal_hook(
