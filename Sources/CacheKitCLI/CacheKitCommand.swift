@@ -22,6 +22,7 @@ struct CacheKitCommand: AsyncParsableCommand {
         version: "cachekit \(version) (\(buildCommit))",
         subcommands: [
             Keys.self, Get.self, Set.self, Delete.self, List.self, Import.self, Export.self, Stats.self, Verify.self,
+            Doctor.self,
             Backup.self, Migrate.self, Sync.self,
         ])
 

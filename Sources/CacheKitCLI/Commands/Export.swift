@@ -1,13 +1,16 @@
 import ArgumentParser
 import CacheKit
+import CacheKitSQLite
+import Synchronization
 
 /// Writes the file's live entries as NDJSON.
 struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write the file's live entries as lines that `import` reads.",
         discussion: """
-            Values that do not open are named by the number of their change on standard error and skipped; the exit code \
-            is then 3. A row that was altered ends the export with 9: see cachekit verify.
+            Reads past damage: a row that was altered or can't be read, and a value that does not open, is named by the number \
+            of its change on standard error and skipped; the exit code is then 3. The file is only read, and need not be in \
+            order otherwise: see cachekit doctor.
             """
     )
 
@@ -16,28 +19,48 @@ struct Export: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
+        let file = SQLiteConfiguration(path: try store.requireDatabase())
+        let opener = try DocumentOpener(try store.encryption(), tenant: store.tenant)
         let prefix = (namespace.namespace.map { "\($0):" } ?? "") + prefix
-        let skipped = try await withCache(try await store.open(requiringDatabase: true, usingRedis: false)) { cache in
-            var skipped = 0
-            try await forEachLiveEntry(in: cache, prefix: prefix) { entry in
-                do {
-                    guard let value = try cache.document(of: entry) else { return true }
+        let skipped = Skipped()
+        let places = try await file.salvage(keyring: try store.keyring(), tenant: store.tenant) { row in
+            switch row {
+            case .altered(let change): skipped.add(change, "it was altered")
+            case .unreadable(let change): skipped.add(change, "its page can't be read")
+            case .intact(let change):
+                guard !change.entry.isTombstone, change.entry.expiresAt > SystemClock().now(),
+                    change.key.string.hasPrefix(prefix)
+                else { return }
+                do throws(CacheError) {
+                    guard let value = try opener.document(of: change) else { return }
                     let line: MessagePackValue = [
-                        "key": .string(entry.key.string), "value": value,
-                        "ttl": .int(Seconds.left(until: entry.expiresAt)),
+                        "key": .string(change.key.string), "value": value,
+                        "ttl": .int(Seconds.left(until: change.entry.expiresAt)),
                     ]
                     StandardOutput.write(line.json + [0x0A])
-                } catch let error as CacheError {
-                    skipped += 1
-                    StandardError.write("cachekit: change \(entry.sequence.number) was skipped: \(error.message)")
+                } catch {
+                    skipped.add(change.entry.sequence, error.message)
                 }
-                return true
             }
-            return skipped
         }
-        if skipped > 0 {
-            StandardError.write("cachekit: \(skipped) entries were skipped")
-            throw ExitStatus.partial
+        if places > 0 {
+            StandardError.write("cachekit: \(places) places of the file can't be read; rows there may be missing")
         }
+        if skipped.count > 0 { StandardError.write("cachekit: \(skipped.count) entries were skipped") }
+        if places > 0 || skipped.count > 0 { throw ExitStatus.partial }
+    }
+}
+
+/// Counts what is skipped, and names the first thousand.
+private final class Skipped: Sendable {
+    private let total = Mutex(0)
+    var count: Int { total.withLock { $0 } }
+
+    func add(_ change: ChangeSequence, _ reason: String) {
+        let count = total.withLock { total in
+            total += 1
+            return total
+        }
+        if count <= 1000 { StandardError.write("cachekit: change \(change.number) was skipped: \(reason)") }
     }
 }

@@ -17,10 +17,7 @@ struct Verify: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        guard let path = store.databasePath else {
-            throw CacheError(
-                .invalidConfiguration, "this command reads the file: give --database or set CACHEKIT_DATABASE")
-        }
+        let path = try store.requireDatabase()
         let rows = try await verifyRows(path)
         let values = try await withCache(try await store.open(requiringDatabase: true, usingRedis: false)) { cache in
             // A feed that does not authenticate can't be walked to its end.

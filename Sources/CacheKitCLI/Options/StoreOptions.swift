@@ -37,6 +37,15 @@ struct StoreOptions: ParsableArguments {
 
     var databasePath: String? { database ?? Self.variable("CACHEKIT_DATABASE") }
 
+    /// The path of the file, for a command that reads nothing else.
+    func requireDatabase() throws(CacheError) -> String {
+        guard let databasePath else {
+            throw CacheError(
+                .invalidConfiguration, "this command reads the file: give --database or set CACHEKIT_DATABASE")
+        }
+        return databasePath
+    }
+
     var redisURL: String? { redis ?? Self.variable("CACHEKIT_REDIS_URL") }
 
     var namespaceMode: NamespaceMode { mode == .interop ? .interop : .native }
@@ -45,10 +54,7 @@ struct StoreOptions: ParsableArguments {
     func open(requiringDatabase: Bool = false, requiringRedis: Bool = false, usingRedis: Bool = true)
         async throws(CacheError) -> Cache
     {
-        if requiringDatabase, databasePath == nil {
-            throw CacheError(
-                .invalidConfiguration, "this command reads the file: give --database or set CACHEKIT_DATABASE")
-        }
+        if requiringDatabase { _ = try requireDatabase() }
         if requiringRedis, redisURL == nil {
             throw CacheError(.invalidConfiguration, "this command needs Redis: give --redis or set CACHEKIT_REDIS_URL")
         }
@@ -76,7 +82,7 @@ struct StoreOptions: ParsableArguments {
             current: MasterKey(file: keyFile), previous: Keyring.previousKeysFromEnvironment())
     }
 
-    private func encryption() throws(CacheError) -> Encryption {
+    func encryption() throws(CacheError) -> Encryption {
         // Redis alone, plain: nothing is sealed, so no key is asked for.
         if plain, databasePath == nil { return .plain }
         let source = KeySource.keyring(try keyring())

@@ -45,26 +45,22 @@ struct Backup {
         let copy = try file.copied(to: partialPath)
         let reader = try Reader(copy)
         guard try reader.connection.text("PRAGMA integrity_check(1)") == "ok" else {
-            throw CacheError(.damagedStore, "the copy is damaged, as the file may be; run 'cachekit verify'")
+            throw CacheError(.damagedStore, "the copy is damaged, as the file may be; run 'cachekit doctor'")
         }
-        var rows = 0
-        for table in RowTable.allCases {
-            var cursor: Int64? = .min
-            while let start = cursor {
-                try stop.check()
-                let step = try reader.verify(table, from: start)
-                if let failure = step.failures.first {
-                    throw CacheError(
-                        failure.code,
-                        "change \(failure.sequence.number) of the file does not open, so there is no backup; "
-                            + "run 'cachekit verify', save the rest with 'cachekit export'")
-                }
-                rows += step.intactRows
-                cursor = step.next
+        var report = VerifyReport()
+        var scan = RowScan()
+        while let step = try scan.step(reader.connection, copy.codec) {
+            try stop.check()
+            report.add(step)
+            if let failure = report.failures.first {
+                throw CacheError(
+                    failure.code,
+                    "change \(failure.sequence.number) of the file does not open, so there is no backup; "
+                        + "run 'cachekit doctor', save the rest with 'cachekit export'")
             }
         }
         return BackupReport(
-            rows: rows, fileBytes: DatabaseFile.byteCount(partialPath),
+            rows: report.intactRows, fileBytes: DatabaseFile.byteCount(partialPath),
             lastSequence: ChangeSequence(try reader.clock().lastSequence),
             watermark: ChangeSequence(try reader.watermark().sequence))
     }

@@ -86,6 +86,13 @@ final class FileKeys: Sendable {
         return try metadata.seal(plaintext, associatedData: associatedData(Purpose.outcome.rawValue, suffix))
     }
 
+    /// Opens what ``sealOutcome(_:sequence:)`` sealed.
+    func openOutcome(_ sealed: [UInt8], sequence: UInt64) throws(CacheError) -> [UInt8] {
+        var suffix: [UInt8] = []
+        suffix.append(bigEndian: sequence)
+        return try metadata.open(sealed, associatedData: associatedData(Purpose.outcome.rawValue, suffix))
+    }
+
     /// The same bytes as ``associatedData(_:_:)`` gives for a row, on the stack: every read needs them.
     private func withAssociatedData<Output>(
         _ purpose: UInt8, hash: UnsafeRawBufferPointer, version: Version? = nil,

@@ -27,9 +27,9 @@ struct OpenedFile: Sendable {
         let connection = try SQLiteConnection(configuration)
         let isNew = try DatabaseFile.isNew(connection, path)
         let log = isNew ? nil : try LogCheck.run(path)
-        if let log, log.isHeaderDamaged { throw LogCheck.damaged }
         // What can't be read now may be what someone needs; SQLite would throw it away on closing.
         if log?.isDamaged == true { connection.keepLogOnClose() }
+        if let log, log.isHeaderDamaged { throw LogCheck.damaged }
         guard !connection.isReadOnly else {
             throw CacheError(.readOnlyStore, "the file can't be written; check the owner and mode of file and folder")
         }
@@ -101,8 +101,7 @@ struct OpenedFile: Sendable {
             node.count == 8, let hasRemote = try meta.sealed("has_remote", keys)
         else { throw incomplete }
         guard ConstantTime.equal(tenant, Array(context.tenant.utf8)) else {
-            throw CacheError(
-                .invalidConfiguration, "the file belongs to another tenant; give each tenant a file of its own")
+            throw otherTenant
         }
         if context.hasRemote, hasRemote != [1] {
             try connection.transaction { () throws(CacheError) in try meta.setSealed("has_remote", [1], keys) }
@@ -139,6 +138,11 @@ struct OpenedFile: Sendable {
     /// A walk in order met something out of order; going on might never end.
     static var disordered: CacheError {
         CacheError(.damagedStore, "an index of the file is out of order; keep a copy and run 'cachekit doctor'")
+    }
+
+    static var otherTenant: CacheError {
+        CacheError(
+            .invalidConfiguration, "the file belongs to another tenant; give each tenant a file of its own")
     }
 
     static var incomplete: CacheError {

@@ -64,6 +64,13 @@ final class SQLiteConnection {
         }
         return "file:\(escaped.joined())?immutable=1"
     }
+    /// Reads what is left of a file that was cut short or whose schema is damaged, instead of refusing it whole. Only for
+    /// connections that write nothing: SQLite takes it as leave to break the file.
+    func readPastDamage() throws(CacheError) {
+        _ = ck_db_config_flag(database, SQLITE_DBCONFIG_DEFENSIVE, 0)
+        try execute("PRAGMA writable_schema=ON; PRAGMA query_only=ON")
+    }
+
     /// Leaves the log as it is when this connection closes as the last one.
     func keepLogOnClose() { _ = ck_db_config_flag(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
 

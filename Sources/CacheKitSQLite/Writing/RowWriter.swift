@@ -9,6 +9,7 @@ struct RowPlace {
 
 /// The statements that change rows; used inside transactions of the writer.
 final class RowWriter {
+    private let connection: SQLiteConnection
     private let codec: RowCodec
     private let inserts: [RowTable: PreparedStatement]
     private let updates: [RowTable: PreparedStatement]
@@ -19,6 +20,7 @@ final class RowWriter {
     private let selectColliding: PreparedStatement
 
     init(_ connection: SQLiteConnection, _ codec: RowCodec) throws(CacheError) {
+        self.connection = connection
         self.codec = codec
         var inserts: [RowTable: PreparedStatement] = [:]
         var updates: [RowTable: PreparedStatement] = [:]
@@ -104,28 +106,49 @@ final class RowWriter {
             try deleteOverflow.bind(hash.bytes, at: 1)
             return try deleteOverflow.run()
         }
-        try selectColliding.bind(hash.id, at: 1)
+        if try moveColliding(to: hash.id) == .none { try deleteEntry(hash.id) }
+    }
+
+    /// Deletes a row that does not authenticate, by its integer key in the table.
+    func removeAltered(_ table: RowTable, _ number: Int64) throws(CacheError) {
+        guard table == .overflow else {
+            if try moveColliding(to: number) != .moved { try deleteEntry(number) }
+            return
+        }
+        let delete = try connection.prepare("DELETE FROM overflow WHERE row = ?1")
+        try delete.bind(number, at: 1)
+        try delete.run()
+    }
+
+    private enum Colliding { case none, onlyAltered, moved }
+
+    /// Replaces an entry by the first intact row that collides with it.
+    private func moveColliding(to id: Int64) throws(CacheError) -> Colliding {
+        try selectColliding.bind(id, at: 1)
         defer { selectColliding.reset() }
-        var hasAltered = false
+        var outcome = Colliding.none
         while try selectColliding.step() {
-            guard let metadata = try? codec.metadata(selectColliding, table: .overflow) else {
-                hasAltered = true
+            guard let metadata = try? codec.metadata(selectColliding, table: .overflow),
+                KeyHash.id(selectColliding.blob(0), bits: codec.hashBits) == id
+            else {
+                outcome = .onlyAltered
                 continue
             }
             let moved = KeyHash(bytes: selectColliding.bytes(0), bits: codec.hashBits)
             let value = selectColliding.isNull(10) ? nil : selectColliding.bytes(10)
             let accessedAt = selectColliding.integer(8)
             selectColliding.reset()
-            try deleteEntry(hash)
+            try deleteEntry(id)
             try deleteOverflow.bind(moved.bytes, at: 1)
             try deleteOverflow.run()
-            return try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
+            try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
+            return .moved
         }
-        if !hasAltered { try deleteEntry(hash) }
+        return outcome
     }
 
-    private func deleteEntry(_ hash: KeyHash) throws(CacheError) {
-        try deleteEntry.bind(hash.id, at: 1)
+    private func deleteEntry(_ id: Int64) throws(CacheError) {
+        try deleteEntry.bind(id, at: 1)
         try deleteEntry.run()
     }
 

@@ -1,0 +1,25 @@
+public import CacheKitCore
+
+/// Opens and decodes rows of a local store without a cache: for what reads a file that no cache opens any more.
+public struct DocumentOpener: Sendable {
+    private let sealer: ValueSealer
+
+    /// Takes the encryption and tenant that the rows were written with.
+    public init(_ encryption: Encryption, tenant: String) throws(CacheError) {
+        var cipher: TenantCipher?
+        if encryption.choice == .secure, let keyring = try encryption.key?.load() {
+            cipher = try TenantCipher(keyring: keyring, tenant: tenant)
+        }
+        sealer = ValueSealer(cipher: cipher, maximumValueBytes: .max)
+    }
+
+    /// The document of a row; `nil` for a delete.
+    ///
+    /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
+    public func document(of change: Change) throws(CacheError) -> MessagePackValue? {
+        guard let stored = MemoryEntry(change.entry) else { return nil }
+        return try sealer.withDocument(of: stored, key: change.key) { document throws(CacheError) in
+            try ValueCodec<MessagePackValue>.document.decode(document)
+        }
+    }
+}
