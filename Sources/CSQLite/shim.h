@@ -1,5 +1,25 @@
 #pragma once
 #include <sqlite3.h>
+
+#ifdef __linux__
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+// When a file's inode was made, in nanoseconds since the epoch; 0 where that is not known. Glibc shows statx(2) only under
+// _GNU_SOURCE, which Swift does not set.
+static inline unsigned long long ck_birth_time(const char *path) {
+#if defined(__linux__) && defined(SYS_statx)
+    struct statx status = {0};
+    if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_BTIME, &status) != 0 || !(status.stx_mask & STATX_BTIME)) return 0;
+    return (unsigned long long)status.stx_btime.tv_sec * 1000000000ull + status.stx_btime.tv_nsec;
+#else
+    (void)path;
+    return 0;
+#endif
+}
 #include <stdint.h>
 
 // SQLITE_TRANSIENT is a cast of -1 to a function pointer, which Swift does not import.

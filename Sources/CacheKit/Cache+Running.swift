@@ -16,6 +16,7 @@ extension Cache {
             if let local {
                 group.addTask { await self.maintain(local) }
                 group.addTask { await self.followForeignCommits(local) }
+                if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
             group.addTask { await self.exportMetrics() }
             await lifecycle.waitUntilClosed()

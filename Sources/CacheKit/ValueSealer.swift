@@ -6,6 +6,9 @@ struct ValueSealer: Sendable {
     let cipher: TenantCipher?
     let maximumValueBytes: Int
 
+    /// Whether values may lie under a key that only opens.
+    var hasOlderKeys: Bool { (cipher?.fingerprints.count ?? 0) > 1 }
+
     func seal(
         _ document: [UInt8], key: CacheKey, mode: NamespaceMode
     ) throws(CacheError) -> (bytes: [UInt8], form: ValueForm) {
@@ -55,6 +58,23 @@ struct ValueSealer: Sendable {
         switch mode {
         case .interop: try body(payload)
         case .native: try ByteStorage.withUnpacked(payload, body)
+        }
+    }
+
+    /// The same document under the current key, with the same associated data.
+    ///
+    /// - Throws: ``CacheError/Code/authenticationFailed`` where the ring's key of that fingerprint does not open it, or the
+    ///   ring has none.
+    func reseal(
+        _ bytes: [UInt8], under fingerprint: KeyFingerprint, key: CacheKey, mode: NamespaceMode,
+        with cipher: TenantCipher
+    ) throws(CacheError) -> [UInt8] {
+        try bytes.withUnsafeBufferPointer { bytes throws(CacheError) in
+            try cipher.withOpened(
+                UnsafeRawBufferPointer(bytes), key: key, compressed: mode.isCompressed, fingerprint: fingerprint
+            ) { payload throws(CacheError) in
+                try cipher.seal(payload, key: key, compressed: mode.isCompressed)
+            }
         }
     }
 

@@ -25,7 +25,7 @@ enum ExitStatus: Int32, Error {
         case .notADatabase, .damagedStore, .newerFormat, .tamperedStore, .readOnlyStore, .unsafePermissions, .diskFull,
             .inputOutput, .storeBusy:
             self = .damagedStore
-        case .decoding, .invalidEnvelope, .remoteRejected, .cancelled, .backPressure: self = .partial
+        case .decoding, .invalidEnvelope, .remoteRejected, .cancelled, .backPressure, .keyInUse: self = .partial
         default: self = .internalFault
         }
     }

@@ -43,6 +43,10 @@ public struct SQLiteConfiguration: Sendable {
     /// For tests: a list that is longer, or whose end fails.
     package var migrations = Migrations.all
 
+    /// For tests: other machines.
+    package var machineIDPath = "/etc/machine-id"
+    package var bootIDPath = "/proc/sys/kernel/random/boot_id"
+
     /// A file at a path, with the defaults.
     public init(path: String) {
         self.path = path

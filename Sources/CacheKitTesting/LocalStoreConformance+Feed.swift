@@ -145,6 +145,13 @@ extension LocalStoreConformance {
                 }
             ),
             ("settle", { () async throws(CacheError) in try await store.settle(through: .zero, deadLetters: []) }),
+            (
+                "rows",
+                { () async throws(CacheError) in
+                    _ = try await store.rows(
+                        sealedUnderOtherThan: KeyFingerprint(high: 1, low: 2), after: nil, limit: 1, byteLimit: 1)
+                }
+            ),
             ("backlog", { () async throws(CacheError) in _ = try await store.backlog() }),
             ("maintain", { () async throws(CacheError) in _ = try await store.maintain() }),
             ("acquirePusherLease", { () async throws(CacheError) in _ = try await store.acquirePusherLease() }),

@@ -42,6 +42,12 @@ public struct LocalStoreConformance: Sendable {
         case feedKeepsLimits
         /// Maintenance never loses a change that waits, however long expired.
         case maintenanceSparesPendingChanges
+        /// Values under an older key are found step by step, each once, and those under the current one never.
+        case findsOlderSeals
+        /// A value sealed anew replaces only the same one, and nothing else of its row changes.
+        case resealComparesAndSets
+        /// A change that waits, or that was given up on, is not sealed anew.
+        case resealSparesWhatWaits
         /// What this store commits is not another process's.
         case ownCommitsAreNotForeign
         /// After closing, every call says so.
@@ -82,6 +88,9 @@ public struct LocalStoreConformance: Sendable {
         case .leaseIsExclusive: try await leaseIsExclusive(store)
         case .feedKeepsLimits: try await feedKeepsLimits(store)
         case .maintenanceSparesPendingChanges: try await maintenanceSparesPendingChanges(store)
+        case .findsOlderSeals: try await findsOlderSeals(store)
+        case .resealComparesAndSets: try await resealComparesAndSets(store)
+        case .resealSparesWhatWaits: try await resealSparesWhatWaits(store)
         case .ownCommitsAreNotForeign: try await ownCommitsAreNotForeign(store)
         case .refusesAfterClose: try await refusesAfterClose(store)
         }

@@ -54,4 +54,39 @@ import Testing
         await rotating.close()
         await holder.close()
     }
+
+    @Test func `a crash in the middle of re-sealing loses nothing, and the next run goes on`() async throws {
+        let old = try Keyring(current: fixture.masterKey)
+        let both = try Keyring(current: MasterKey.generate(), previous: [fixture.masterKey])
+        let new = try Keyring(current: both.current)
+        let holder = try await fixture.open(keyring: both)
+        for number in 0..<150 { try await holder.commit([fixture.sealedPut("k\(number)", "v\(number)", old)]) }
+        try await holder.settle(through: ChangeSequence(150), deadLetters: [])
+        let start = try Data(contentsOf: URL(filePath: fixture.path + "-wal")).count
+        let cache = try await fixture.cache(holder, both)
+        #expect(try await cache.reseal().resealed == 150)
+        let log = try Data(contentsOf: URL(filePath: fixture.path + "-wal"))
+        try #require(log.count > start)
+        var left: Set<Int> = []
+        let step = max((log.count - start) / 12, 1)
+        for (number, cut) in (Array(stride(from: start, to: log.count, by: step)) + [log.count]).enumerated() {
+            let path = try copy(number, log: log.prefix(cut))
+            let store = try await fixture.open(keyring: both) { $0.path = path }
+            for number in stride(from: 0, to: 150, by: 7) {
+                #expect(try await fixture.opened("k\(number)", in: store, both) == "v\(number)", "cut at \(cut)")
+            }
+            #expect(try await store.verify().isClean)
+            let resumed = try await fixture.cache(store, both)
+            let report = try await resumed.reseal()
+            left.insert(report.resealed)
+            #expect(report.scanned == 150 && report.unopened == 0)
+            for number in stride(from: 0, to: 150, by: 7) {
+                #expect(try await fixture.opened("k\(number)", in: store, new) == "v\(number)", "cut at \(cut)")
+            }
+            await resumed.shutdown()
+        }
+        // None done, all done, and stops in between.
+        #expect(left.isSuperset(of: [0, 150]) && left.count > 2)
+        await cache.shutdown()
+    }
 }

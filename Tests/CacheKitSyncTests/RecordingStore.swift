@@ -53,6 +53,12 @@ final class RecordingStore: LocalStore {
     func backlog() async throws(CacheError) -> Backlog { try await store.backlog() }
     func hasForeignCommits() async throws(CacheError) -> Bool { try await store.hasForeignCommits() }
     func maintain() async throws(CacheError) -> Bool { try await store.maintain() }
+    func rows(
+        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> ResealStep {
+        try await store.rows(sealedUnderOtherThan: fingerprint, after: cursor, limit: limit, byteLimit: byteLimit)
+    }
+    func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] { try await store.reseal(values) }
     func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? { try await store.acquirePusherLease() }
     func statistics() async throws(CacheError) -> LocalStoreStatistics { try await store.statistics() }
     func close() async { await store.close() }

@@ -45,6 +45,21 @@ public protocol LocalStore: Sendable {
     /// One small step of sweeping and evicting; `true` if more is left to do.
     func maintain() async throws(CacheError) -> Bool
 
+    /// Looks at some rows from a place on, `nil` for the first, for values that another key than this one sealed; gives at
+    /// most `limit` of them and about `byteLimit` bytes (at least one if any is found).
+    ///
+    /// - Throws: ``CacheError/Code/wrongMasterKey`` where a newer key than this one is current.
+    func rows(
+        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> ResealStep
+
+    /// Puts values sealed anew in the place of the same ones, in one transaction, by compare-and-set; says which.
+    ///
+    /// A row takes one only if it still stands under the expected change, that change is settled, and another key sealed it.
+    /// Version, sequence, origin and times stay: for everyone but the key it is no change.
+    @discardableResult
+    func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool]
+
     /// Takes the pusher's lease on the store; `nil` if another process has it.
     func acquirePusherLease() async throws(CacheError) -> (any PusherLease)?
 

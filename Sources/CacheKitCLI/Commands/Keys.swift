@@ -5,7 +5,8 @@ import Foundation
 /// Master keys, and the keys of entries shared with other SDKs.
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make master keys, and name entries of other SDKs.", subcommands: [Generate.self, Interop.self])
+        abstract: "Make, rotate and retire master keys, and name entries of other SDKs.",
+        subcommands: [Generate.self, Rotate.self, Retire.self, Interop.self])
 
     /// Prints a new master key.
     struct Generate: ParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CacheKit
+import CacheKitCore
 
 /// Says what the file holds.
 struct Stats: AsyncParsableCommand {
@@ -21,11 +22,26 @@ struct Stats: AsyncParsableCommand {
             fields.add("pending_changes", statistics.backlog.changes)
             fields.add("pending_bytes", statistics.backlog.bytes)
             fields.add("dead_letters", statistics.deadLetters)
-            let keys = statistics.rowsByFingerprint.sorted { $0.key.description < $1.key.description }
-            fields.add(
-                "rows_by_key",
-                .map(keys.map { MessagePackValue.Entry(key: $0.key.description, value: .int(Int64($0.value))) }))
+            fields.add("rows_by_key", .array(try rowsByKey(statistics)))
             fields.print(json: report.json)
+        }
+    }
+
+    /// How many rows each key still seals: those of the ring, also where they seal none, then those that it lacks. A previous
+    /// key without rows can be retired.
+    private func rowsByKey(_ statistics: LocalStoreStatistics) throws(CacheError) -> [MessagePackValue] {
+        let ring =
+            store.plain ? [] : try TenantCipher(keyring: try store.keyring(), tenant: store.tenant).fingerprints
+        let unknown = statistics.rowsByFingerprint.keys.filter { !ring.contains($0) }
+            .sorted { $0.description < $1.description }
+        return (ring + unknown).map { key in
+            let role = key == ring.first ? "current" : ring.contains(key) ? "previous" : "unknown"
+            return .map([
+                MessagePackValue.Entry(key: "key", value: .string(key.description)),
+                MessagePackValue.Entry(key: "role", value: .string(role)),
+                MessagePackValue.Entry(
+                    key: "rows", value: .int(Int64(statistics.rowsByFingerprint[key] ?? 0))),
+            ])
         }
     }
 }

@@ -33,6 +33,8 @@ public struct CacheError: Error, Sendable {
         public static let invalidMasterKey = Code("invalidMasterKey")
         /// The master key given is not one of those that the file knows.
         public static let wrongMasterKey = Code("wrongMasterKey")
+        /// A key can't be retired: something is still sealed under it.
+        public static let keyInUse = Code("keyInUse")
         /// Sealed bytes do not authenticate: wrong key, tenant, cache key or mode, or altered bytes.
         public static let authenticationFailed = Code("authenticationFailed")
 

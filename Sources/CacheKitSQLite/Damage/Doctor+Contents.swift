@@ -52,7 +52,7 @@ extension Doctor {
 
     mutating func examineRecords(_ file: ReadOnlyFile, _ codec: RowCodec) throws(CacheError) {
         report.examined.append(.records)
-        for name in ["node_id", "tenant", "has_remote", "clock", "watermark"] {
+        for name in ["tenant", "has_remote", KeyHistory.name, FileLocation.name, "clock", "watermark"] {
             do throws(CacheError) {
                 guard let record = try file.meta.sealed(name, codec.keys) else { throw OpenedFile.incomplete }
                 guard name == "tenant", !ConstantTime.equal(record, Array(tenant.utf8)) else { continue }

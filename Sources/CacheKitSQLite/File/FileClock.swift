@@ -17,10 +17,16 @@ struct FileClock: Equatable {
     var syncedSequence: UInt64 = 0
     var lastStamp: UInt64 = 0
     var reservedStamp: UInt64 = 0
+    /// Who stamps: the file's node, the lower half of each version.
+    var node: UInt64 = 0
+    /// Counts the retirements of keys, so that whoever commits learns of one here.
+    var keyEpoch: UInt64 = 0
 
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
-        for number in [lastSequence, reservedSequence, syncedSequence, lastStamp, reservedStamp] {
+        for number in [
+            lastSequence, reservedSequence, syncedSequence, lastStamp, reservedStamp, node, keyEpoch,
+        ] {
             bytes.append(bigEndian: number)
         }
         return bytes
@@ -62,12 +68,13 @@ struct FileClock: Equatable {
 
 extension FileClock {
     init?(_ bytes: [UInt8]) {
-        guard bytes.count == 40 else { return nil }
+        guard bytes.count == 56 else { return nil }
         self = bytes.withUnsafeBytes { bytes in
             FileClock(
                 lastSequence: bytes.bigEndian(at: 0), reservedSequence: bytes.bigEndian(at: 8),
                 syncedSequence: bytes.bigEndian(at: 16), lastStamp: bytes.bigEndian(at: 24),
-                reservedStamp: bytes.bigEndian(at: 32))
+                reservedStamp: bytes.bigEndian(at: 32), node: bytes.bigEndian(at: 40), keyEpoch: bytes.bigEndian(at: 48)
+            )
         }
     }
 }

@@ -4,12 +4,14 @@ internal import CacheKitCore
 final class MetaTable {
     private let select: PreparedStatement
     private let upsert: PreparedStatement
+    private let remove: PreparedStatement
 
     init(_ connection: SQLiteConnection) throws(CacheError) {
         select = try connection.prepare("SELECT content FROM meta WHERE name = ?1")
         upsert = try connection.prepare(
             "INSERT INTO meta (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
         )
+        remove = try connection.prepare("DELETE FROM meta WHERE name = ?1")
     }
 
     /// A row as it is; `nil` if there is none.
@@ -23,6 +25,11 @@ final class MetaTable {
         try upsert.bind(text: name, at: 1)
         try upsert.bind(content, at: 2)
         try upsert.run()
+    }
+
+    func delete(_ name: String) throws(CacheError) {
+        try remove.bind(text: name, at: 1)
+        try remove.run()
     }
 
     /// A sealed row, opened; `nil` if there is none.

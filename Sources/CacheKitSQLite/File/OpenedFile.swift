@@ -9,7 +9,6 @@ struct OpenedFile: Sendable {
     /// Whoever opens a copy of the file must be able to with the same one.
     let keyring: Keyring
     let logger: Logger
-    let nodeID: UInt64
     let configuration: SQLiteConfiguration
     /// Whether the file was ever opened with a remote: from then on pending rows are protected.
     let protectsPending: Bool
@@ -47,6 +46,7 @@ struct OpenedFile: Sendable {
             // What a crash tore must not lie behind the next commits, where it would look like damage.
             _ = try? connection.checkpoint(truncating: true)
         }
+        try file.settle(connection, context)
         return file
     }
 
@@ -80,12 +80,11 @@ struct OpenedFile: Sendable {
             try meta.setChecked("database_id", databaseID)
             try meta.setChecked("oldest_reader", [1])
             let wraps = KeyWraps(databaseID: databaseID)
-            try wraps.create(context.keyring, meta)
-            let keys = try wraps.unwrap(context.keyring, connection)
-            try meta.setSealed("node_id", RandomBytes.draw(8), keys)
+            let keys = try wraps.create(context.keyring, tenant: context.tenant, meta)
+            try meta.setSealed(FileLocation.name, FileLocation.current(configuration).encoded, keys)
             try meta.setSealed("tenant", Array(context.tenant.utf8), keys)
             try meta.setSealed("has_remote", [context.hasRemote ? 1 : 0], keys)
-            try meta.setSealed("clock", FileClock().encoded, keys)
+            try meta.setSealed("clock", FileClock(node: FileLocation.drawNode()).encoded, keys)
             try meta.setSealed("watermark", Watermark().encoded, keys)
         }
     }
@@ -96,9 +95,9 @@ struct OpenedFile: Sendable {
         let meta = try MetaTable(connection)
         guard let databaseID = try meta.checked("database_id"), databaseID.count == 16 else { throw incomplete }
         try checkOldestReader(meta)
-        let keys = try KeyWraps(databaseID: databaseID).open(context.keyring, connection, meta)
-        guard let tenant = try meta.sealed("tenant", keys), let node = try meta.sealed("node_id", keys),
-            node.count == 8, let hasRemote = try meta.sealed("has_remote", keys)
+        let wraps = KeyWraps(databaseID: databaseID)
+        let keys = try wraps.unwrap(context.keyring, connection)
+        guard let tenant = try meta.sealed("tenant", keys), let hasRemote = try meta.sealed("has_remote", keys)
         else { throw incomplete }
         guard ConstantTime.equal(tenant, Array(context.tenant.utf8)) else {
             throw otherTenant
@@ -110,7 +109,6 @@ struct OpenedFile: Sendable {
         if context.hasRemote { try FileLease.create(configuration.path + "-lease") }
         return OpenedFile(
             path: configuration.path, keys: keys, keyring: context.keyring, logger: context.logger,
-            nodeID: node.withUnsafeBytes { $0.bigEndian(at: 0) },
             configuration: configuration,
             protectsPending: context.hasRemote || hasRemote == [1])
     }
@@ -131,8 +129,7 @@ struct OpenedFile: Sendable {
         }
         return OpenedFile(
             path: path, keys: try KeyWraps(databaseID: databaseID).unwrap(keyring, connection), keyring: keyring,
-            logger: logger,
-            nodeID: nodeID, configuration: moved, protectsPending: protectsPending)
+            logger: logger, configuration: moved, protectsPending: protectsPending)
     }
 
     /// A walk in order met something out of order; going on might never end.

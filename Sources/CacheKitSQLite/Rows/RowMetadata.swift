@@ -14,6 +14,7 @@ struct RowMetadata: Equatable {
     static let maximumByteCount = fixedByteCount + maximumBaseByteCount + CacheKey.maximumByteCount
     private static let tombstoneFlag: UInt8 = 1
     private static let sealedFlag: UInt8 = 2
+    private static let resealedFlag: UInt8 = 4
 
     var mode: NamespaceMode
     var version: Version
@@ -31,12 +32,16 @@ struct RowMetadata: Equatable {
     /// Fingerprints of what this node knows the remote may hold: none, one or two of 16 bytes.
     var base: [UInt8]
     var key: String
+    /// Sealed anew since it was synchronised: the remote holds what `base` says, not this value.
+    var isResealed = false
 
     /// The plaintext.
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.fixedByteCount + base.count + key.utf8.count)
-        let flags = (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
+        let flags =
+            (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
+            | (isResealed ? Self.resealedFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -81,6 +86,7 @@ extension RowMetadata {
         self.mode = mode
         self.origin = origin
         isTombstone = flags & Self.tombstoneFlag != 0
+        isResealed = flags & Self.resealedFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)

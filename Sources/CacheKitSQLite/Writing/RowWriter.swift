@@ -14,6 +14,7 @@ final class RowWriter {
     private let inserts: [RowTable: PreparedStatement]
     private let updates: [RowTable: PreparedStatement]
     private let updatesOfAccess: [RowTable: PreparedStatement]
+    private let reseals: [RowTable: PreparedStatement]
     private let deleteEntry: PreparedStatement
     private let deleteOverflow: PreparedStatement
     private let touch: PreparedStatement
@@ -42,6 +43,16 @@ final class RowWriter {
             updatesOfAccess[table] = try connection.prepare(
                 "UPDATE \(table.name) SET \(columns), accessed_at = ?10 WHERE \(condition)")
         }
+        var reseals: [RowTable: PreparedStatement] = [:]
+        for table in RowTable.allCases {
+            // No column of an index is set, so that none is touched.
+            reseals[table] = try connection.prepare(
+                """
+                UPDATE \(table.name) SET sealed_meta = ?2, base = ?3, key_fingerprint = ?4, value = ?5
+                WHERE key_hash = ?1 \(table == .entries ? "AND id = ?6" : "")
+                """)
+        }
+        self.reseals = reseals
         self.inserts = inserts
         self.updates = updates
         self.updatesOfAccess = updatesOfAccess
@@ -96,6 +107,18 @@ final class RowWriter {
         if isAccessNoted { try statement.bind(accessedAt, at: 10) }
         try statement.bind(metadata.fingerprint?.bytes, at: 11)
         try statement.bind(value, at: 12)
+        try statement.run()
+    }
+
+    /// Puts a value under another key of the tenant in the place of the same one.
+    func reseal(_ metadata: RowMetadata, _ value: [UInt8], _ hash: KeyHash, in table: RowTable) throws(CacheError) {
+        guard let statement = reseals[table] else { return }
+        try statement.bind(hash.bytes, at: 1)
+        try statement.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 2)
+        try statement.bind(metadata.base.isEmpty ? nil : metadata.base, at: 3)
+        try statement.bind(metadata.fingerprint?.bytes, at: 4)
+        try statement.bind(value, at: 5)
+        if table == .entries { try statement.bind(hash.id, at: 6) }
         try statement.run()
     }
 

@@ -10,6 +10,11 @@ extension Writer {
         sequences.reserveCapacity(changes.count)
         let watermark = try readWatermark()
         for change in changes {
+            guard try !isRetired(change) else {
+                throw CacheError(
+                    .wrongMasterKey,
+                    "the key that sealed the value was retired from the file; restart this process with the newer key")
+            }
             let hash = try file.codec.hash(change.key)
             let (place, base) = try finder.withRow(hash) { table, row throws(CacheError) in
                 (
@@ -31,7 +36,8 @@ extension Writer {
         // A row that does not authenticate tells nothing, and the write mends it.
         guard let metadata = try? file.codec.metadata(row, table: table) else { return [] }
         let isSynchronised = metadata.origin == .remote || metadata.sequence <= watermark.sequence
-        guard isSynchronised else { return metadata.base }
+        // What was sealed anew is not what the remote holds: that stands in the base.
+        guard isSynchronised, !metadata.isResealed else { return metadata.base }
         var base: [UInt8] = []
         if metadata.fingerprint != nil { base.append(bigEndian: metadata.valueTag) }
         return base
@@ -43,6 +49,11 @@ extension Writer {
         let watermark = try readWatermark()
         var stored: [Bool] = []
         for fill in fills {
+            // Redis may hold values under a retired key for as long as they live; they are read from there.
+            guard try !isRetired(fill.change) else {
+                stored.append(false)
+                continue
+            }
             let hash = try file.codec.hash(fill.change.key)
             let place = try finder.withRow(hash) { table, row throws(CacheError) -> RowPlace? in
                 guard let row else { return fill.expected == nil ? RowPlace(table: table) : nil }

@@ -17,6 +17,7 @@ final class Writer: @unchecked Sendable {
     let settlement: SettlementStatements
     let clock: any CacheClock
     let ownCommits: OwnCommits
+    var retiredKeys = RetiredKeys()
     private var sweeper = Sweeper()
 
     private var fileClock: FileClock?
@@ -137,7 +138,7 @@ final class Writer: @unchecked Sendable {
     }
 
     /// The file's clock in the open transaction; the first use of this process passes over what a crash left reserved.
-    private func currentClock() throws(CacheError) -> FileClock {
+    func currentClock() throws(CacheError) -> FileClock {
         if let fileClock { return fileClock }
         var clock = try readClock()
         savedClock = clock
@@ -153,7 +154,14 @@ final class Writer: @unchecked Sendable {
         var clock = try currentClock()
         let (sequence, stamp) = clock.next(at: now)
         fileClock = clock
-        return (sequence, Version(stamp: stamp, node: file.nodeID))
+        return (sequence, Version(stamp: stamp, node: clock.node))
+    }
+
+    /// Lets every process learn that a key was retired.
+    func advanceKeyEpoch() throws(CacheError) {
+        var clock = try currentClock()
+        clock.keyEpoch += 1
+        fileClock = clock
     }
 
     func readWatermark() throws(CacheError) -> Watermark { try meta.watermark(file.keys) }
