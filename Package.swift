@@ -75,8 +75,10 @@ let package = Package(
 
         // A process of its own that writes until its parent kills it.
         .executableTarget(
-            name: "CrashChild", dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite"],
+            name: "CrashChild", dependencies: ["CFork", "CacheKit", "CacheKitCore", "CacheKitSQLite"],
             path: "Tests/CrashChild"),
+        // fork(2) for that process; nothing else uses it.
+        .target(name: "CFork", path: "Tests/CFork"),
         // The Swift end of `make interop`; the other end is the Python SDK.
         .executableTarget(
             name: "InteropPeer", dependencies: ["CacheKit", "CacheKitRedis"], path: "Tests/InteropPeer"),
