@@ -42,9 +42,7 @@ extension Cache {
     /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
     public func document(of entry: LocalEntry) throws(CacheError) -> MessagePackValue? {
         guard let stored = MemoryEntry(entry.row) else { return nil }
-        return try sealer.withDocument(of: stored, key: entry.key) { document throws(CacheError) in
-            try ValueCodec<MessagePackValue>.document.decode(document)
-        }
+        return try ValueCodec<MessagePackValue>.document.decode(sealer.document(of: stored, key: entry.key))
     }
 
     /// What the local store holds; `nil` without one.

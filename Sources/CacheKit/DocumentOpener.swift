@@ -18,8 +18,6 @@ public struct DocumentOpener: Sendable {
     /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
     public func document(of change: Change) throws(CacheError) -> MessagePackValue? {
         guard let stored = MemoryEntry(change.entry) else { return nil }
-        return try sealer.withDocument(of: stored, key: change.key) { document throws(CacheError) in
-            try ValueCodec<MessagePackValue>.document.decode(document)
-        }
+        return try ValueCodec<MessagePackValue>.document.decode(sealer.document(of: stored, key: change.key))
     }
 }

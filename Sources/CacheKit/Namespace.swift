@@ -157,8 +157,6 @@ public struct Namespace<Value: Sendable>: Sendable {
     }
 
     func decode(_ entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value {
-        try cache.sealer.withDocument(of: entry, key: key) { document throws(CacheError) in
-            try codec.decode(document)
-        }
+        try codec.decode(cache.sealer.document(of: entry, key: key))
     }
 }

@@ -3,7 +3,7 @@ import CacheKitCore
 /// Turns a value into its MessagePack document and back.
 struct ValueCodec<Value: Sendable>: Sendable {
     let encode: @Sendable (Value, NamespaceMode) throws(CacheError) -> [UInt8]
-    let decode: @Sendable (UnsafeRawBufferPointer) throws(CacheError) -> Value
+    let decode: @Sendable (consuming [UInt8]) throws(CacheError) -> Value
 }
 
 extension ValueCodec where Value: Codable {
@@ -14,7 +14,7 @@ extension ValueCodec where Value: Codable {
                 try (mode == .interop ? Coders.canonicalEncoder : Coders.encoder).encode(value)
             },
             decode: { document throws(CacheError) in
-                try Coders.decoder.decode(Value.self, from: Array(document))
+                try Coders.decoder.decode(Value.self, from: document)
             })
     }
 }
@@ -33,8 +33,8 @@ extension ValueCodec where Value == [UInt8] {
             })
     }
 
-    /// The payload of a document that is one `bin`, cut out without decoding it element by element.
-    private static func binary(_ document: UnsafeRawBufferPointer) throws(CacheError) -> [UInt8] {
+    /// The payload of a document that is one `bin`: its header is cut off in place.
+    private static func binary(_ document: consuming [UInt8]) throws(CacheError) -> [UInt8] {
         let header: Int
         let count: Int
         switch (document.first, document.count) {
@@ -43,14 +43,15 @@ extension ValueCodec where Value == [UInt8] {
         case (0xC6, 5...): (header, count) = (5, document[1...4].reduce(0) { $0 << 8 | Int($1) })
         default:
             // The decoder names what it knows to be foreign, such as a frame of the Python SDK's own mode.
-            _ = try MessagePackValue(decoding: Array(document))
+            _ = try MessagePackValue(decoding: document)
             throw CacheError(.decoding, "the entry is not raw bytes; read it with the type that it was written with")
         }
         guard document.count - header == count else {
             throw CacheError(
                 .decoding, "the entry's bytes are cut short or followed by others; delete and write it again")
         }
-        return Array(UnsafeRawBufferPointer(rebasing: document[header...]))
+        document.removeFirst(header)
+        return document
     }
 }
 
@@ -60,7 +61,7 @@ extension ValueCodec where Value == MessagePackValue {
         ValueCodec(
             encode: { value, mode throws(CacheError) in try value.encoded(canonical: mode == .interop) },
             decode: { document throws(CacheError) in
-                try MessagePackValue(decoding: Array(document))
+                try MessagePackValue(decoding: document)
             })
     }
 }

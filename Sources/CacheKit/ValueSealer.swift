@@ -24,40 +24,25 @@ struct ValueSealer: Sendable {
         return (sealed, .sealed(cipher.currentFingerprint))
     }
 
-    /// Lends the document of an entry, in memory that is zeroed afterwards where it was sealed or compressed.
-    func withDocument<Result>(
-        of entry: MemoryEntry, key: CacheKey, _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
-    ) throws(CacheError) -> Result {
-        try entry.bytes.withUnsafeBufferPointer { bytes throws(CacheError) in
-            let bytes = UnsafeRawBufferPointer(bytes)
-            switch entry.form {
-            case .plain:
-                // A secure cache never falls back to plain bytes (protocol section 1).
-                guard cipher == nil else {
-                    throw CacheError(
-                        .authenticationFailed,
-                        "the entry is plain and this cache is secure; write it again or open as plain")
-                }
-                return try withDocument(ofPayload: bytes, entry.mode, body)
-            case .sealed(let fingerprint):
-                guard let cipher else {
-                    throw CacheError(
-                        .authenticationFailed, "the entry is sealed and this cache is plain; open the cache as secure")
-                }
-                return try cipher.withOpened(
-                    bytes, key: key, compressed: entry.mode.isCompressed, fingerprint: fingerprint
-                ) { payload throws(CacheError) in try withDocument(ofPayload: payload, entry.mode, body) }
+    /// The document of an entry, in an array of its own that a codec may keep.
+    func document(of entry: MemoryEntry, key: CacheKey) throws(CacheError) -> [UInt8] {
+        switch entry.form {
+        case .plain:
+            // A secure cache never falls back to plain bytes (protocol section 1).
+            guard cipher == nil else {
+                throw CacheError(
+                    .authenticationFailed,
+                    "the entry is plain and this cache is secure; write it again or open as plain")
             }
-        }
-    }
-
-    private func withDocument<Result>(
-        ofPayload payload: UnsafeRawBufferPointer, _ mode: NamespaceMode,
-        _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
-    ) throws(CacheError) -> Result {
-        switch mode {
-        case .interop: try body(payload)
-        case .native: try ByteStorage.withUnpacked(payload, body)
+            return entry.mode == .native ? try ByteStorage.unpack(entry.bytes) : entry.bytes
+        case .sealed(let fingerprint):
+            guard let cipher else {
+                throw CacheError(
+                    .authenticationFailed, "the entry is sealed and this cache is plain; open the cache as secure")
+            }
+            return entry.mode == .native
+                ? try cipher.openEnvelope(entry.bytes, key: key, fingerprint: fingerprint)
+                : try cipher.open(entry.bytes, key: key, compressed: false, fingerprint: fingerprint)
         }
     }
 

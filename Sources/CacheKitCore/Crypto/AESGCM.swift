@@ -26,7 +26,9 @@ enum AESGCM {
     static func makeContext(key: UnsafeRawBufferPointer, sealing: Bool) -> OpaquePointer? {
         guard let cipher, key.count == keyByteCount, let context = EVP_CIPHER_CTX_new() else { return nil }
         let bytes = key.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        guard EVP_CipherInit_ex2(context, cipher, bytes, nil, sealing ? 1 : 0, nil) == 1 else {
+        guard EVP_CipherInit_ex2(context, cipher, bytes, nil, sealing ? 1 : 0, nil) == 1,
+            sealing || ck_decrypt_prepare(context) == 1
+        else {
             EVP_CIPHER_CTX_free(context)
             return nil
         }
@@ -69,8 +71,10 @@ enum AESGCM {
         }
         let count = sealed.count - overhead
         var written: Int32 = 0
-        let tag = UnsafeMutablePointer(mutating: start + nonceByteCount + count)  // OpenSSL only reads it.
-        guard ck_decrypt_init(context, start, tag) == 1 else { return .fault }
+        // OpenSSL only reads them.
+        let nonce = UnsafeMutablePointer(mutating: start)
+        let tag = nonce + nonceByteCount + count
+        guard ck_decrypt_begin(context, nonce, tag) == 1 else { return .fault }
         if !associatedData.isEmpty {
             let bytes = associatedData.baseAddress?.assumingMemoryBound(to: UInt8.self)
             guard EVP_DecryptUpdate(context, nil, &written, bytes, Int32(associatedData.count)) == 1 else {

@@ -64,11 +64,11 @@ public final class TenantCipher: Sendable {
         _ sealed: UnsafeRawBufferPointer, key: CacheKey, compressed: Bool, fingerprint: KeyFingerprint? = nil
     ) throws(CacheError) -> [UInt8] {
         try SealingKey.checkSealedSize(sealed.count)
-        let only: SealingKey? = if let fingerprint { try find(fingerprint) } else { nil }
+        let candidates = try candidates(fingerprint)
         let count = sealed.count - SealingKey.overhead
         var outcome = AESGCM.Outcome.fault
         let document = [UInt8](count: count) { output in
-            outcome = opening(sealed, key, compressed, only, output.baseAddress)
+            outcome = opening(sealed, key, compressed, candidates, output.baseAddress)
             return outcome == .success
         }
         try SealingKey.check(outcome)
@@ -90,13 +90,27 @@ public final class TenantCipher: Sendable {
         _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
     ) throws(CacheError) -> Result {
         try SealingKey.checkSealedSize(sealed.count)
-        let only: SealingKey? = if let fingerprint { try find(fingerprint) } else { nil }
+        let candidates = try candidates(fingerprint)
         let count = sealed.count - SealingKey.overhead
         return try Scratch.lend(count + Self.aliasDistance) { scratch throws(CacheError) in
             let start = Self.start(of: count, in: scratch, opening: sealed)
             let document = UnsafeMutableRawBufferPointer(rebasing: scratch[start..<start + count])
-            try SealingKey.check(opening(sealed, key, compressed, only, document.baseAddress))
+            try SealingKey.check(opening(sealed, key, compressed, candidates, document.baseAddress))
             return try body(UnsafeRawBufferPointer(document))
+        }
+    }
+
+    /// Opens a sealed envelope and unpacks it: the way of every read of a secure native entry.
+    ///
+    /// - Throws: As ``open(_:key:compressed:fingerprint:)-([UInt8],_,_,_)``, and ``CacheError/Code/invalidEnvelope``.
+    public func openEnvelope(
+        _ sealed: [UInt8], key: CacheKey, fingerprint: KeyFingerprint? = nil
+    ) throws(CacheError) -> [UInt8] {
+        try sealed.lend { sealed throws(CacheError) in
+            try withOpened(sealed, key: key, compressed: true, fingerprint: fingerprint) {
+                envelope throws(CacheError) in
+                try ByteStorage.unpack(envelope)
+            }
         }
     }
 
@@ -133,26 +147,28 @@ public final class TenantCipher: Sendable {
     }
 
     private func opening(
-        _ sealed: UnsafeRawBufferPointer, _ key: CacheKey, _ compressed: Bool, _ only: SealingKey?,
+        _ sealed: UnsafeRawBufferPointer, _ key: CacheKey, _ compressed: Bool, _ candidates: [SealingKey],
         _ output: UnsafeMutableRawPointer?
     ) -> AESGCM.Outcome {
         withAssociatedData(key, compressed) { associatedData in
-            if let only { return only.opening(sealed, associatedData, output) }
-            var outcome = current.opening(sealed, associatedData, output)
-            for key in previous where outcome == .refused {
+            if candidates.isEmpty { return current.opening(sealed, associatedData, output) }
+            var outcome = AESGCM.Outcome.refused
+            for key in candidates where outcome == .refused {
                 outcome = key.opening(sealed, associatedData, output)
             }
             return outcome
         }
     }
 
-    private func find(_ fingerprint: KeyFingerprint) throws(CacheError) -> SealingKey {
-        if current.fingerprint == fingerprint { return current }
+    /// The keys to try in turn. None stands for the current one alone: the usual case costs no array and no reference.
+    private func candidates(_ fingerprint: KeyFingerprint?) throws(CacheError) -> [SealingKey] {
+        if fingerprint == current.fingerprint { return [] }
+        guard let fingerprint else { return previous.isEmpty ? [] : [current] + previous }
         guard let key = previous.first(where: { $0.fingerprint == fingerprint }) else {
             throw CacheError(
                 .authenticationFailed, "the value was sealed by a key that the keyring lacks; add it as a previous key")
         }
-        return key
+        return [key]
     }
 
     @inline(__always)

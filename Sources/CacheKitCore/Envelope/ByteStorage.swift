@@ -59,22 +59,6 @@ public enum ByteStorage {
         return original
     }
 
-    /// Lends the original bytes of an envelope, for a caller that decodes them at once; else as ``unpack(_:format:)``.
-    public static func withUnpacked<Result>(
-        _ envelope: UnsafeRawBufferPointer, format: String = messagePackFormat,
-        _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Result
-    ) throws(CacheError) -> Result {
-        let parts = try checkedParts(envelope, format)
-        return try Scratch.lend(Int(parts.originalByteCount)) { original throws(CacheError) in
-            guard parts.block.withBytes({ decompress($0, into: original) }) else {
-                throw invalid("does not decompress to its stated size")
-            }
-            let original = UnsafeRawBufferPointer(original)
-            guard XXH3.hash64(original) == parts.checksum else { throw invalid("has a wrong checksum") }
-            return try body(original)
-        }
-    }
-
     /// The original bytes of an envelope given as an array.
     public static func unpack(_ envelope: [UInt8], format: String = messagePackFormat) throws(CacheError) -> [UInt8] {
         try envelope.lend { envelope throws(CacheError) in try unpack(envelope, format: format) }
@@ -105,8 +89,9 @@ public enum ByteStorage {
     }
 
     private static func isEqual(_ bytes: UnsafeRawBufferPointer, _ format: String) -> Bool {
-        var format = format
-        return format.withUTF8 { bytes.elementsEqual($0) }
+        // A native string lends its bytes without a copy.
+        format.utf8.withContiguousStorageIfAvailable { bytes.count == $0.count && bytes.elementsEqual($0) }
+            ?? bytes.elementsEqual(format.utf8)
     }
 
     private static func compress(_ bytes: UnsafeRawBufferPointer, into block: UnsafeMutableRawBufferPointer) -> Int {
