@@ -120,4 +120,18 @@ struct RedisStoreTests {
         }
         #expect(try await narrow.contains(try (0..<200).map { try CacheKey("n\($0)") }).allSatisfy { $0 })
     }
+
+    @Test func `a user who may not PING is answered, and a refused one is not`() async throws {
+        let server = try await RedisServer.start()
+        let admin = try makeStore(server.unixURL)
+        _ = try await admin.command(
+            words("ACL", "SETUSER", "narrow", "on", ">secret", "~*", "-@all", "+set", "+select"))
+        let address = "127.0.0.1:\(server.port)/0"
+        let narrow = try makeStore("redis://narrow:secret@\(address)")
+        try await narrow.ping()
+        guard case .applied = try await narrow.write([try put("k", [1])])[0] else {
+            throw CacheError(.internalFault, "not applied")
+        }
+        #expect(await code { try await makeStore("redis://narrow:wrong@\(address)").ping() } == .remoteAuthentication)
+    }
 }
