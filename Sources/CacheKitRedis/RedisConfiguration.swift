@@ -14,7 +14,8 @@ public struct RedisConfiguration: RemoteStoreProvider {
     public var connectTimeout: Duration = .seconds(5)
     /// How long a call waits for its replies, from the moment there is a connection. Default 5 s; from 1 ms to 10 minutes.
     ///
-    /// A connection that completes no reply for that long while one is due counts as dead and is closed.
+    /// A connection on which nothing moves for that long while a reply is due counts as dead and is closed; one that is only
+    /// slow is kept.
     public var commandTimeout: Duration = .seconds(5)
     /// Commands sent or about to be sent and not answered. Default 16,384; from 1 to 1,048,576. Callers past it wait.
     public var maximumCommandsInFlight = 16_384

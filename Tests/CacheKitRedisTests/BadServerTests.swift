@@ -146,6 +146,76 @@ import Testing
         #expect(await code { try await store.ping() } == .remoteTimeout)
     }
 
+    @Test func `replies that come slowly keep their connection, however late the batch is`() async throws {
+        let server = try ScriptedServer { peer in
+            peer.logIn()
+            for _ in 0..<8 { peer.command() }
+            // A byte at a time, over several times what a call may take.
+            peer.trickle(String(repeating: "+OK\r\n", count: 8), pause: 50_000)
+            while peer.command() != nil { peer.send(":1\r\n") }
+        }
+        defer { server.stop() }
+        let store = try makeStore(server.url) { $0.commandTimeout = .milliseconds(800) }
+        let writes = try (0..<8).map { try put("k\($0)", [1]) }
+        #expect(await code { _ = try await store.write(writes) } == .remoteTimeout)
+        // Served once the late replies are through.
+        #expect(await eventually { (try? await store.contains([try CacheKey("k")])) == [true] })
+        #expect(server.connectionCount == 1)
+    }
+
+    @Test func `a batch that leaves slowly keeps its connection, and silence after it ends it`() async throws {
+        let gate = Gate()
+        let server = try ScriptedServer(
+            { peer in
+                peer.logIn()
+                // Taken in pieces, slower than a call may take: the socket's buffers are smaller than the batch.
+                peer.drain(bytes: 12 << 20, pieces: 60, pause: 40_000)
+                gate.open()
+                _ = peer.isClosedByClient()
+            },
+            { peer in
+                peer.logIn()
+                while peer.command() != nil { peer.send(":1\r\n") }
+            })
+        defer { server.stop() }
+        let store = try makeStore(server.url) { $0.commandTimeout = .milliseconds(800) }
+        #expect(
+            await code { _ = try await store.write([try put("k", [UInt8](repeating: 7, count: 12 << 20))]) }
+                == .remoteTimeout)
+        #expect(server.connectionCount == 1)
+        gate.wait()
+        #expect(server.connectionCount == 1)
+        #expect(await eventually { (try? await store.contains([try CacheKey("k")])) == [true] })
+        #expect(server.connectionCount == 2)
+    }
+
+    @Test func `commands that a silent server goes on taking do not keep its connection`() async throws {
+        let server = try ScriptedServer(
+            { peer in
+                peer.logIn()
+                _ = peer.isClosedByClient()
+            },
+            { peer in
+                peer.logIn()
+                while peer.command() != nil { peer.send(":1\r\n") }
+            })
+        defer { server.stop() }
+        let store = try makeStore(server.url) { $0.commandTimeout = .milliseconds(300) }
+        let callers = Task {
+            await withTaskGroup(of: Void.self) { group in
+                for number in 0..<40 {
+                    group.addTask {
+                        try? await Task.sleep(for: .milliseconds(50 * number))
+                        _ = try? await store.contains([try CacheKey("k")])
+                    }
+                }
+            }
+        }
+        #expect(await eventually { server.connectionCount == 2 })
+        callers.cancel()
+        await callers.value
+    }
+
     @Test func `a credentials provider that hangs is asked four times, and again when it is back`() async throws {
         let server = try ScriptedServer { peer in
             peer.logIn()

@@ -102,6 +102,26 @@ final class Peer {
         _ = bytes.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     }
 
+    /// Sends byte by byte, with a pause of so many microseconds after each.
+    func trickle(_ text: String, pause: UInt32) {
+        for byte in text.utf8 {
+            send([byte])
+            usleep(pause)
+        }
+    }
+
+    /// Takes so many bytes in so many pieces, with a pause of so many microseconds after each; their commands are forgotten.
+    func drain(bytes: Int, pieces: Int, pause: UInt32) {
+        var left = bytes
+        var buffer = [UInt8](repeating: 0, count: bytes / pieces)
+        while left > 0 {
+            let count = recv(descriptor, &buffer, min(buffer.count, left), Int32(MSG_WAITALL))
+            guard count > 0 else { return }
+            left -= count
+            usleep(pause)
+        }
+    }
+
     /// Waits for the client to close; `false` after ten seconds.
     func isClosedByClient() -> Bool {
         while receive() {}

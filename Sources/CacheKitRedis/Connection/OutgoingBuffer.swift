@@ -11,6 +11,8 @@ struct OutgoingBuffer: Sendable {
     private(set) var appendedCount: UInt64 = 0
     /// An upper bound of the bytes that the system was given: a write under way counts as done.
     private(set) var sentBound: UInt64 = 0
+    /// Bytes that the system has taken for certain.
+    private(set) var sentCount: UInt64 = 0
 
     /// Bytes that one writer holds; it gives them back with what it achieved.
     struct Portion: Sendable {
@@ -48,6 +50,7 @@ struct OutgoingBuffer: Sendable {
     /// Gives a portion back of which `count` bytes were written.
     mutating func giveBack(_ portion: Portion, written count: Int) {
         isTaken = false
+        sentCount += UInt64(count)
         let left = portion.bytes.count - portion.offset - count
         sentBound -= UInt64(left)
         current = left > 0 ? portion.bytes : []

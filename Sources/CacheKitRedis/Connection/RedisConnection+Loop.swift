@@ -60,6 +60,7 @@ extension RedisConnection {
         for _ in 0..<Self.readsPerTurn {
             switch stream.read(into: buffer) {
             case .bytes(let count):
+                state.withLock { $0.lastProgress = .now }
                 do throws(CacheError) {
                     try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
                     try deliver(reader)
@@ -104,7 +105,6 @@ extension RedisConnection.State {
     fileprivate mutating func finishHead(_ limits: RedisConnection.Limits) -> Bool {
         guard let head = pending.popFirst() else { return false }
         defer { hasAnswered = true }
-        lastProgress = .now
         commandsInFlight -= head.count
         bytesInFlight -= head.byteCount
         expiredCount = max(0, expiredCount - 1)

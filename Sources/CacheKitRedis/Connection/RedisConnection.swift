@@ -21,7 +21,7 @@ final class RedisConnection: Sendable {
     enum Ending: Sendable {
         /// The server or the network ended it.
         case lost(CacheError)
-        /// No reply came in time.
+        /// Nothing of a reply came in time.
         case stalled
         /// What came was no reply, or too large: the caller whose reply was due gets this, the others a loss.
         case violated(CacheError)
@@ -43,7 +43,7 @@ final class RedisConnection: Sendable {
         var isWakeRequested = false
         /// What the I/O thread sleeps until at the latest; `nil` without end.
         var sleepsUntil: ContinuousClock.Instant?
-        /// When the last reply was complete, or the pipeline began to wait.
+        /// When bytes of a reply last came, bytes of the batch that is due were last taken, or the pipeline began to wait.
         var lastProgress = ContinuousClock.now
         var hasAnswered = false
         /// Whether nobody waited for anything when the connection ended.
@@ -129,6 +129,7 @@ final class RedisConnection: Sendable {
             var written = 0
             if case .bytes(let count) = progress { written = count }
             let needsWake = state.withLock { state -> Bool in
+                if written > 0, state.isHeadLeaving { state.lastProgress = .now }
                 state.outgoing.giveBack(portion, written: written)
                 return !onIOThread && !state.outgoing.isEmpty && state.requestWake()
             }
@@ -174,6 +175,15 @@ final class RedisConnection: Sendable {
 }
 
 extension RedisConnection.State {
+    /// Whether the write under way has bytes of the batch whose reply is due next. Others don't count: a server that takes
+    /// commands and answers none would else never be given up on.
+    ///
+    /// Asked before the portion is given back: what it wrote is not counted as sent yet.
+    var isHeadLeaving: Bool {
+        guard let head = pending.first else { return false }
+        return head.streamOffset + UInt64(head.byteCount) > outgoing.sentCount
+    }
+
     func hasRoom(for batch: PendingBatch, _ limits: RedisConnection.Limits) -> Bool {
         // Alone, any batch may go: else one larger than the bound would wait for ever.
         pending.isEmpty
