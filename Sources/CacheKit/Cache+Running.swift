@@ -70,8 +70,11 @@ extension Cache {
     }
 
     /// Pushes what is pending for at most `deadline`, without shutting down; `nil` without a synchronizer.
-    public func push(deadline: Duration) async -> SyncStatus? {
-        await synchronizer?.drain(deadline: deadline)
+    ///
+    /// - Parameter retrying: Whether to try again after a failure that may pass by itself. Without, the first failure ends
+    ///   the push, for callers who would rather know than wait; what is pending stays in the file either way.
+    public func push(deadline: Duration, retrying: Bool = true) async -> SyncStatus? {
+        await synchronizer?.drain(deadline: deadline, retrying: retrying)
     }
 
     private func maintain(_ local: any LocalStore) async {

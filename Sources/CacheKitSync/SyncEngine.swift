@@ -65,10 +65,10 @@ final class SyncEngine: Synchronizer {
         }
     }
 
-    func drain(deadline: Duration) async -> SyncStatus {
+    func drain(deadline: Duration, retrying: Bool) async -> SyncStatus {
         guard deadline > .zero else { return await lastKnownStatus() }
         let end = await withTaskGroup(of: Next?.self) { group in
-            group.addTask { await self.pushAll() }
+            group.addTask { await self.pushAll(retrying: retrying) }
             group.addTask {
                 try? await self.clock.sleep(for: deadline)
                 return nil
@@ -96,14 +96,14 @@ final class SyncEngine: Synchronizer {
         }
     }
 
-    /// Pushes until nothing is left, trying again after failures that pass by themselves.
-    private func pushAll() async -> Next {
+    /// Pushes until nothing is left, trying again after failures that pass by themselves where that is wanted.
+    private func pushAll(retrying: Bool) async -> Next {
         while let next = await turn.take({ await self.pushBatch() }), !Task.isCancelled {
             switch next {
             case .again: recovered.set()
             case .rest, .standBy: return next
             case .retry(let pause):
-                if state.withLock({ $0.machine.activity == .paused }) { return next }
+                if !retrying || state.withLock({ $0.machine.activity == .paused }) { return next }
                 try? await clock.sleep(for: pause)
             }
         }
@@ -138,9 +138,8 @@ final class SyncEngine: Synchronizer {
             state.machine.resume(at: watermark)
             return state.machine.handle(.ready)
         }
-        if case .load(let after) = action {
-            let changes = try await local.changes(
-                after: after, origin: .local, limit: configuration.batchChanges, byteLimit: configuration.batchBytes)
+        if case .load(let after, let limit, let bytes) = action {
+            let changes = try await local.changes(after: after, origin: .local, limit: limit, byteLimit: bytes)
             if Task.isCancelled { return .rest }
             action = decide(.loaded(changes, now: clock.now()))
         }

@@ -4,7 +4,7 @@ import CacheKit
 ///
 /// One batch is in flight at a time. It is read from the feed above the cursor, sent, and settled: each of its changes has
 /// then been applied, has expired, or is a dead letter, and the watermark moves past all of them at once. A batch whose outcome is
-/// unknown is sent again whole, which changes nothing the second time.
+/// unknown is sent again, which changes nothing the second time; a smaller one where the remote did not answer in time.
 struct SyncStateMachine: Sendable {
     enum Event: Sendable {
         /// There may be something to push: started, woken, or a wait is over.
@@ -20,8 +20,8 @@ struct SyncStateMachine: Sendable {
     }
 
     enum Action: Sendable, Equatable {
-        /// Read the feed above this sequence.
-        case load(after: ChangeSequence)
+        /// Read the feed above this sequence, at most so many changes and about so many bytes.
+        case load(after: ChangeSequence, changes: Int, bytes: Int)
         /// Send the batch in flight; its writes are ``SyncStateMachine/writes``.
         case send
         /// Move the watermark, setting ``SyncStateMachine/deadLetters`` aside.
@@ -47,6 +47,8 @@ struct SyncStateMachine: Sendable {
 
     private let attemptsPerChange: Int
     private var backoff: Backoff
+    private var changeBound: BatchBound
+    private var byteBound: BatchBound
     private var cursor: ChangeSequence
     private var flights: [Flight] = []
     /// How often the remote refused a change by itself, while its batch is tried again.
@@ -60,6 +62,8 @@ struct SyncStateMachine: Sendable {
     init(_ configuration: SyncConfiguration, watermark: ChangeSequence) {
         attemptsPerChange = configuration.attemptsPerChange
         backoff = Backoff(first: configuration.firstBackoff, longest: configuration.longestBackoff)
+        changeBound = BatchBound(configuration.batchChanges)
+        byteBound = BatchBound(configuration.batchBytes)
         cursor = watermark
     }
 
@@ -97,7 +101,7 @@ struct SyncStateMachine: Sendable {
             activity = .pushing
             // A retry reads its batch again: lives are cut to what is left, and newer writes take part.
             flights = []
-            return .load(after: cursor)
+            return nextLoad
         case .loaded(let changes, let time):
             return load(changes, at: time)
         case .answered(let results, let fraction):
@@ -108,6 +112,8 @@ struct SyncStateMachine: Sendable {
             return settled()
         }
     }
+
+    private var nextLoad: Action { .load(after: cursor, changes: changeBound.current, bytes: byteBound.current) }
 
     private mutating func load(_ changes: [Change], at time: Timestamp) -> Action {
         now = time
@@ -153,6 +159,10 @@ struct SyncStateMachine: Sendable {
 
     private mutating func fail(_ error: CacheError, _ fraction: Double) -> Action {
         lastError = error
+        if error.code == .remoteTimeout, flights.count > 1 {
+            changeBound.timedOut(at: flights.count)
+            byteBound.timedOut(at: flights.reduce(0) { $0 + ($1.change.entry.value?.count ?? 0) })
+        }
         activity = error.needsOperator ? .paused : .backingOff
         let wait = backoff.next(fraction: fraction)
         // A wrong password is not mended by asking often: the longest wait, until then or until someone pushes by hand.
@@ -170,8 +180,10 @@ struct SyncStateMachine: Sendable {
         }
         if let last = flights.last { cursor = last.change.entry.sequence }
         flights = []
+        changeBound.succeeded()
+        byteBound.succeeded()
         succeed()
-        return .load(after: cursor)
+        return nextLoad
     }
 
     /// Everything so far has an outcome: what failed on the way is over.

@@ -336,6 +336,35 @@ struct SyncEngineTests {
         #expect(remote.batches == 0)
     }
 
+    @Test func `a drain without retrying ends at the first failure, and goes on as far as it can without one`()
+        async throws
+    {
+        let engine = engine { $0.batchChanges = 2 }
+        for number in 0..<7 { try await local.commit([put("k\(number)")]) }
+        remote.setOutage(away)
+        // Time stands still: a drain that waited would not end.
+        let failed = await engine.drain(deadline: .seconds(3600), retrying: false)
+        #expect(remote.batches == 1)
+        #expect(failed.backlog.changes == 7)
+        #expect(failed.lastError?.code == .remoteUnavailable)
+        remote.setOutage(nil)
+        #expect(await engine.drain(deadline: .seconds(3600), retrying: false).backlog.changes == 0)
+        #expect(remote.batches == 5)
+        #expect(clock.sleeperCount == 0)
+    }
+
+    @Test func `after a deadline the engine sends less at once`() async throws {
+        let engine = engine()
+        for number in 0..<8 { try await local.commit([put("k\(number)")]) }
+        remote.setOutage(CacheError(.remoteTimeout, "no answer"))
+        _ = await engine.drain(deadline: .seconds(3600), retrying: false)
+        remote.setOutage(nil)
+        _ = await engine.drain(deadline: .seconds(3600), retrying: false)
+        // One of eight in vain, then two of four.
+        #expect(remote.batches == 3)
+        #expect(remote.count == 8)
+    }
+
     @Test func `a drain does not wait for an operator`() async throws {
         try await local.commit([put("a")])
         remote.setOutage(CacheError(.remoteAuthentication, "refused"))

@@ -31,6 +31,11 @@ struct SyncStateMachineTests {
         return machine.handle(.loaded(changes, now: now))
     }
 
+    /// A read of the feed, bounded as a fresh machine bounds it.
+    private func read(after: ChangeSequence) -> SyncStateMachine.Action {
+        .load(after: after, changes: 500, bytes: 1 << 20)
+    }
+
     private func describe(_ write: RemoteWrite) -> String {
         switch write.action {
         case .put(let value, let life): "\(write.key.string)=\(value) \(life.wholeMilliseconds)"
@@ -40,7 +45,7 @@ struct SyncStateMachineTests {
 
     @Test func `an empty feed is a rest`() {
         var machine = machine(at: 7)
-        #expect(machine.handle(.ready) == .load(after: ChangeSequence(7)))
+        #expect(machine.handle(.ready) == read(after: ChangeSequence(7)))
         #expect(machine.activity == .pushing)
         #expect(machine.handle(.loaded([], now: now)) == .rest)
         #expect(machine.activity == .idle)
@@ -54,7 +59,7 @@ struct SyncStateMachineTests {
             machine.handle(.answered([.applied, .applied, .applied], fraction: 0))
                 == .settle(through: ChangeSequence(9)))
         #expect(machine.deadLetters.isEmpty)
-        #expect(machine.handle(.settled) == .load(after: ChangeSequence(9)))
+        #expect(machine.handle(.settled) == read(after: ChangeSequence(9)))
         #expect(machine.outcomes.applied == 3)
         #expect(machine.outcomes.expired == 0)
     }
@@ -65,7 +70,7 @@ struct SyncStateMachineTests {
         _ = machine.handle(.answered([.applied], fraction: 0))
         #expect(machine.outcomes == SyncOutcomes())
         _ = machine.handle(.failed(CacheError(.diskFull, "full"), fraction: 0))
-        #expect(machine.handle(.ready) == .load(after: .zero))
+        #expect(machine.handle(.ready) == read(after: .zero))
         #expect(machine.outcomes == SyncOutcomes())
     }
 
@@ -158,7 +163,7 @@ struct SyncStateMachineTests {
             Issue.record("did not wait")
             return
         }
-        #expect(machine.handle(.ready) == .load(after: .zero))
+        #expect(machine.handle(.ready) == read(after: .zero))
     }
 
     @Test(arguments: [CacheError.Code.remoteAuthentication, .invalidConfiguration])
@@ -195,7 +200,7 @@ struct SyncStateMachineTests {
         _ = try load(&machine, [change(1)])
         machine.resume(at: ChangeSequence(40))
         #expect(machine.writes.isEmpty)
-        #expect(machine.handle(.ready) == .load(after: ChangeSequence(40)))
+        #expect(machine.handle(.ready) == read(after: ChangeSequence(40)))
     }
 
     @Test func `an answer for another number of writes is a fault and settles nothing`() throws {
@@ -221,5 +226,88 @@ struct SyncStateMachineTests {
         #expect(machine.consecutiveFailures == 0)
         _ = try load(&machine, [change(2)])
         #expect(machine.handle(.failed(away, fraction: 1)) == .wait(.milliseconds(40)))
+    }
+
+    // MARK: The size of a batch
+
+    private let late = CacheError(.remoteTimeout, "no answer")
+
+    private func bounds(_ action: SyncStateMachine.Action) -> [Int] {
+        guard case .load(_, let changes, let bytes) = action else { return [] }
+        return [changes, bytes]
+    }
+
+    /// Sends a batch of so many changes of 1,000 bytes, which is not answered in time; gives the bounds of the next try.
+    private func time(_ machine: inout SyncStateMachine, _ count: Int) throws -> [Int] {
+        let changes = try (1...UInt64(count)).map { try change($0, [UInt8](repeating: 0, count: 1000)) }
+        _ = load(&machine, changes)
+        _ = machine.handle(.failed(late, fraction: 0))
+        machine.resume(at: .zero)
+        return bounds(machine.handle(.ready))
+    }
+
+    @Test func `a batch that is not answered in time is halved, down to one change`() throws {
+        var machine = machine()
+        #expect(try time(&machine, 200) == [100, 100_000])
+        #expect(try time(&machine, 100) == [50, 50_000])
+        for count in [50, 25, 12, 6, 3] { _ = try time(&machine, count) }
+        #expect(try time(&machine, 1) == [1, 1500])
+        #expect(try time(&machine, 1) == [1, 1500])
+    }
+
+    @Test(arguments: [
+        CacheError.Code.remoteUnavailable, .mayHaveBeenApplied, .remoteNotReady, .remoteAuthentication, .diskFull,
+    ])
+    func `no other failure makes batches smaller`(code: CacheError.Code) throws {
+        var machine = machine()
+        _ = try load(&machine, [change(1), change(2), change(3)])
+        _ = machine.handle(.failed(CacheError(code, "x"), fraction: 0))
+        #expect(machine.handle(.ready) == read(after: .zero))
+    }
+
+    @Test func `a deadline of reading the feed makes no batch smaller`() throws {
+        var machine = machine()
+        _ = machine.handle(.ready)
+        _ = machine.handle(.failed(late, fraction: 0))
+        #expect(machine.handle(.ready) == read(after: .zero))
+    }
+
+    @Test func `batches grow back with every one that is settled, to what was configured`() throws {
+        var machine = machine()
+        for count in [64, 32, 16] { _ = try time(&machine, count) }
+        var sizes: [Int] = []
+        for sequence in UInt64(1)...20 {
+            _ = try load(&machine, [change(sequence)])
+            _ = machine.handle(.answered([.applied], fraction: 0))
+            sizes.append(bounds(machine.handle(.settled))[0])
+        }
+        #expect(Array(sizes.prefix(8)) == [10, 12, 14, 16, 32, 64, 128, 256])
+        #expect(machine.handle(.ready) == .load(after: ChangeSequence(20), changes: 500, bytes: 1 << 20))
+    }
+
+    @Test(arguments: [1, 7, 90, 400])
+    func `over a link that takes only so many changes in time, all of a backlog arrives`(capacity: Int) throws {
+        var machine = machine()
+        var sent = 0
+        var failures = 0
+        var batches = 0
+        while sent < 20_000 {
+            machine.resume(at: ChangeSequence(UInt64(sent)))
+            guard case .load(_, let limit, _) = machine.handle(.ready) else { return }
+            let batch = try (0..<min(limit, 20_000 - sent)).map { try change(UInt64(sent + $0 + 1)) }
+            _ = machine.handle(.loaded(batch, now: now))
+            batches += 1
+            guard batch.count <= capacity else {
+                failures += 1
+                _ = machine.handle(.failed(late, fraction: 0))
+                continue
+            }
+            _ = machine.handle(.answered(batch.map { _ in .applied }, fraction: 0))
+            _ = machine.handle(.settled)
+            sent += batch.count
+        }
+        // Few are sent in vain: not one in three once the size is found, however little fits.
+        #expect(failures <= 10 + batches / 3 || capacity == 1)
+        #expect(batches <= 30 + 20_000 * 3 / capacity)
     }
 }

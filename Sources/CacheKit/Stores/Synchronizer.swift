@@ -6,14 +6,21 @@ public protocol Synchronizer: Sendable {
     /// Pushes until cancelled; what is pending then stays in the file.
     func run() async
 
-    /// Pushes what is pending until nothing is left or the deadline has passed.
-    func drain(deadline: Duration) async -> SyncStatus
+    /// Pushes what is pending until nothing is left or the deadline has passed; without retrying, until the first failure.
+    func drain(deadline: Duration, retrying: Bool) async -> SyncStatus
 
     /// Says that a change was committed; cheap, never waits.
     func wake()
 
     /// What is waiting, whether it moves, and what failed last.
     func status() async throws(CacheError) -> SyncStatus
+}
+
+extension Synchronizer {
+    /// Pushes what is pending, trying again after failures, until nothing is left or the deadline has passed.
+    public func drain(deadline: Duration) async -> SyncStatus {
+        await drain(deadline: deadline, retrying: true)
+    }
 }
 
 /// What an operator wants to know of the way to the remote.
