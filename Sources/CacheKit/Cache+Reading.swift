@@ -194,25 +194,33 @@ extension Cache {
         return entries
     }
 
-    /// Whether a live entry exists; values are not moved.
-    func contains(_ key: CacheKey) async throws(CacheError) -> Bool {
-        let hash = Hash128(key)
-        if memory.entry(hash, now: clock.now()) != nil { return true }
+    /// Whether each key has a live entry: at most one round trip per tier, and the remote sends no values.
+    func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
+        let hashes = keys.map(Hash128.init)
+        let now = clock.now()
+        var found = hashes.map { memory.entry($0, now: now) != nil }
+        let missing = keys.indices.filter { !found[$0] }
+        guard !missing.isEmpty else { return found }
         try lifecycle.requireOpen()
-        guard local != nil || remote != nil else { return false }
-        let ticket = memory.shard(hash).ticket(hash)
-        switch try await readLocal([key], [ticket])[0] {
-        case .found: return true
-        case .absent: return false
-        case .askRemote:
-            guard let remote else { return false }
-            do {
-                return try await remote.contains([key])[0]
-            } catch  where error.isRemoteAway {
-                counters.remoteFailures.count()
-                return false
+        guard local != nil || remote != nil else { return found }
+        let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
+        var questions: [Int] = []
+        for (index, answer) in zip(missing, try await readLocal(missing.map { keys[$0] }, tickets)) {
+            switch answer {
+            case .found: found[index] = true
+            case .absent: break
+            case .askRemote: questions.append(index)
             }
         }
+        guard let remote, !questions.isEmpty else { return found }
+        do {
+            for (index, isThere) in zip(questions, try await remote.contains(questions.map { keys[$0] })) {
+                found[index] = isThere
+            }
+        } catch  where error.isRemoteAway {
+            counters.remoteFailures.count(questions.count)
+        }
+        return found
     }
 }
 

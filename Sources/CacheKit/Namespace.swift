@@ -84,13 +84,21 @@ public struct Namespace<Value: Sendable>: Sendable {
 
     /// Whether a key has a live value in any tier.
     public func contains(_ key: String) async throws(CacheError) -> Bool {
-        try await cache.contains(self.key(key))
+        try await contains(self.key(key))
     }
 
     /// Whether a physical key has a live value in any tier.
     public func contains(_ key: CacheKey) async throws(CacheError) -> Bool {
         try requireDeclared()
-        return try await cache.contains(key)
+        return try await cache.contains([key])[0]
+    }
+
+    /// Which of many keys have a live value in any tier: at most one round trip per tier, no value is moved from the remote.
+    public func contains(_ keys: [String]) async throws(CacheError) -> Set<String> {
+        try requireDeclared()
+        var physical: [CacheKey] = []
+        for key in keys { physical.append(try self.key(key)) }
+        return Set(zip(keys, try await cache.contains(physical)).filter(\.1).map(\.0))
     }
 
     // MARK: Writing

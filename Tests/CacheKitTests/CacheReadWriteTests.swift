@@ -41,8 +41,35 @@ struct CacheReadWriteTests {
         #expect(try await numbers.get("150") == 150)
         #expect(try await numbers.get("50") == nil)
         #expect(try await numbers.get([]).isEmpty)
+        #expect(try await numbers.contains(["150", "50", "199", "missing", "150"]) == ["150", "199"])
+        #expect(try await numbers.contains([]).isEmpty)
         try await numbers.set([:])
         try await numbers.delete([])
+    }
+
+    @Test func `asking for many keys is one round trip per tier, and takes what each tier knows`() async throws {
+        let world = try await World(.allTiers)
+        let numbers = world.namespace("n", of: Int.self)
+        try await numbers.set(Dictionary(uniqueKeysWithValues: (0..<50).map { ("\($0)", $0) }))
+        _ = await world.cache.push(deadline: .seconds(1))
+        // Deleted here, and the remote does not know it yet.
+        try await numbers.delete("7")
+        let other = Chosen(store: world.remote)
+        let elsewhere = try await Cache(
+            remote: other, encryption: .secure(key: .keyring(try World.keyring.get())),
+            configuration: {
+                var own = CacheConfiguration(); own.clock = world.clock; return own
+            }())
+        let there = elsewhere.namespace("n", of: Int.self)
+        try await there.set(1, for: "remote")
+        let before = world.remote.reads
+        let found = try await numbers.contains((0..<60).map(String.init) + ["remote"])
+        #expect(found == Set((0..<50).filter { $0 != 7 }.map(String.init) + ["remote"]))
+        #expect(world.remote.reads == before + 1)
+        world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+        #expect(try await numbers.contains(["1", "remote"]) == ["1"])
+        world.remote.setOutage(CacheError(.remoteAuthentication, "refused"))
+        #expect(await code { _ = try await numbers.contains(["1", "remote"]) } == .remoteAuthentication)
     }
 
     @Test(arguments: Setting.all)
@@ -105,6 +132,7 @@ struct CacheReadWriteTests {
             #expect(await code { _ = try await values.get(key) } == .invalidKey)
             #expect(await code { _ = try await values.get(["fine", key]) } == .invalidKey)
             #expect(await code { _ = try await values.contains(key) } == .invalidKey)
+            #expect(await code { _ = try await values.contains(["fine", key]) } == .invalidKey)
             #expect(await code { try await values.set(1, for: key) } == .invalidKey)
             #expect(await code { try await values.set(["fine": 1, key: 2]) } == .invalidKey)
             #expect(await code { try await values.delete(key) } == .invalidKey)
