@@ -45,7 +45,8 @@ extension VerifyReport {
 extension SQLiteStore {
     /// Opens every row and lets SQLite check its pages; names what fails by its change, never by its key.
     ///
-    /// Linear in the file. Reads in small steps, so that it holds up no other reader for long and no checkpoint at all.
+    /// Linear in the file. Opens rows in small steps, so that it holds up no other reader for long; the check of the pages
+    /// runs on a thread and in a snapshot of its own.
     public func verify() async throws(CacheError) -> VerifyReport {
         var report = VerifyReport()
         var scan = RowScan()
@@ -60,7 +61,8 @@ extension SQLiteStore {
             report.add(step.1)
             await Task.yield()
         }
-        let isStructureIntact = try await read { reader throws(CacheError) in
+        // One call that reads every page: not for the caller's thread, nor with a reader that point reads wait for.
+        let isStructureIntact = try await reads.scan { reader throws(CacheError) in
             try StructureCheck.findings(reader.connection, limit: 1).isEmpty
         }
         report.isStructureIntact = isStructureIntact && scan.unreadablePlaces == 0

@@ -168,4 +168,22 @@ private final class SharedNumber: Sendable {
         }
         await store.close()
     }
+
+    @Test func `the check of the pages runs with the scans, and not with the readers of callers`() async throws {
+        let fixture = try StoreFixture()
+        let store = try await fixture.open()
+        let isVerified = Mutex(false)
+        // Scans run one at a time: while this one does, the check of the pages can't have begun.
+        async let hasOvertaken = store.reads.scan { _ throws(CacheError) in
+            let end = ContinuousClock.now + .milliseconds(500)
+            while ContinuousClock.now < end, !isVerified.withLock({ $0 }) { SystemThread.pause(milliseconds: 1) }
+            return isVerified.withLock { $0 }
+        }
+        // One that came first would only make the scan above find nothing: begun in this order, it waits.
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(try await store.verify().isClean)
+        isVerified.withLock { $0 = true }
+        #expect(try await !hasOvertaken)
+        await store.close()
+    }
 }
