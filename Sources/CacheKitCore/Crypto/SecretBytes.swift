@@ -17,6 +17,8 @@ public final class SecretBytes: @unchecked Sendable {
     // @unchecked because of the pointer: the bytes are written in `init` only, and freed when no reference is left.
     private let storage: UnsafeMutableRawBufferPointer
     private let mappedByteCount: Int
+    /// For tests: sees the bytes as they are given back to the system.
+    private let onRelease: (@Sendable (UnsafeRawBufferPointer) -> Void)?
     /// Whether the operating system keeps the bytes out of swap.
     public let isLocked: Bool
 
@@ -27,12 +29,20 @@ public final class SecretBytes: @unchecked Sendable {
     ///
     /// - Throws: ``CacheError/Code/invalidArgument`` for a count below 1, ``CacheError/Code/internalFault`` when the system
     ///   gives no memory, and what `body` throws; the bytes are zeroed and released then.
-    public init(
+    public convenience init(
         count: Int, initializingWith body: (UnsafeMutableRawBufferPointer) throws(CacheError) -> Void
+    ) throws(CacheError) {
+        try self.init(count: count, onRelease: nil, initializingWith: body)
+    }
+
+    init(
+        count: Int, onRelease: (@Sendable (UnsafeRawBufferPointer) -> Void)?,
+        initializingWith body: (UnsafeMutableRawBufferPointer) throws(CacheError) -> Void
     ) throws(CacheError) {
         guard count > 0, count <= 1 << 24 else {
             throw CacheError(.invalidArgument, "a secret has 1 to 16777216 bytes, not \(count)")
         }
+        self.onRelease = onRelease
         _ = OpenSSLLifetime.isExtended
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         mappedByteCount = (count + page - 1) / page * page
@@ -63,6 +73,7 @@ public final class SecretBytes: @unchecked Sendable {
 
     deinit {
         OPENSSL_cleanse(storage.baseAddress, storage.count)
+        onRelease?(UnsafeRawBufferPointer(storage))
         munmap(storage.baseAddress, mappedByteCount)
     }
 
