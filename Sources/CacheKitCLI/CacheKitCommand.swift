@@ -33,7 +33,7 @@ struct CacheKitCommand: AsyncParsableCommand {
 enum EntryPoint {
     static func main() async {
         // A reader that goes away (`cachekit list | head`) is the end of output, not a crash.
-        StandardOutput.ignoreBrokenPipes()
+        Descriptor.prepare()
         do {
             var command = try CacheKitCommand.parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -43,7 +43,7 @@ enum EntryPoint {
             }
             StandardOutput.flush()
         } catch {
-            StandardOutput.flush()
+            StandardOutput.flushAfterFailure()
             ExitStatus.exit(for: error)
         }
     }

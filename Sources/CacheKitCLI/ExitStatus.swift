@@ -50,7 +50,8 @@ enum ExitStatus: Int32, Error {
                 )
                 Foundation.exit(isUsage ? ExitStatus.usage.rawValue : ExitStatus.internalFault.rawValue)
             }
-            print(CacheKitCommand.fullMessage(for: error))
+            StandardOutput.write(CacheKitCommand.fullMessage(for: error))
+            StandardOutput.flush()
             Foundation.exit(0)
         }
     }

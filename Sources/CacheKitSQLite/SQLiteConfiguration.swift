@@ -23,6 +23,8 @@ public struct SQLiteConfiguration: Sendable {
     public var busyTimeout: Duration = .seconds(5)
     /// The largest value, in bytes as Redis holds it; 64 MiB unless set, at most 512 MiB.
     public var maximumValueBytes: Int = 64 << 20
+    /// What ``maximumValueBytes`` may be set to at most: 512 MiB.
+    public static let greatestValueBytes = 512 << 20
     /// Writes that may wait for the writer; further ones fail with ``CacheError/Code/backPressure``. 65,536 unless set.
     public var maximumQueuedWrites: Int = 65_536
     /// Bytes of values that may wait for the writer; 256 MiB unless set. One larger write alone is always taken.
@@ -66,7 +68,7 @@ public struct SQLiteConfiguration: Sendable {
         try require(!path.isEmpty && !path.utf8.contains(0), "the path of the database is empty or holds a NUL; set it")
         try require(sizeLimit >= 1 << 20, "sizeLimit is below 1 MiB; raise it")
         try require(busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout is not between 0 and 10 minutes")
-        try require((1...512 << 20).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
+        try require((1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
         try require(
             maximumQueuedWrites >= 1 && maximumQueuedBytes >= 1, "the bounds of the write queue must be positive")
         try require((1...64).contains(readerCount), "readerCount is not between 1 and 64")

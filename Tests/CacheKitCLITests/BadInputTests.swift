@@ -94,6 +94,35 @@ struct BadInputTests {
         expect(outcome, status: 9, says: "folder")
     }
 
+    @Test(.enabled("needs root with setpriv(1), or to be somebody else") { await canBeSomebody() })
+    func `a user who may only look at a folder is told so, reads what is there, and leaves nothing`() async throws {
+        let tool = try CommandLineTool()
+        defer { tool.remove() }
+        let outcome = try await tool.shell(
+            #"""
+            \#(Self.somebody)
+            mkdir folder; chmod 777 .; cp "$CACHEKIT_EXECUTABLE" tool; chmod 755 tool
+            export CACHEKIT_DATABASE=folder/cache.db
+            chmod 555 folder
+            somebody ./tool set a 1; echo status $?
+            ls -A folder; chmod 755 folder
+            """#)
+        #expect(outcome.output == "status 9\n", "\(outcome.errors)")
+        #expect(outcome.errorLines.count == 1 && outcome.errors.contains("folder"), "\(outcome.errors)")
+    }
+
+    /// Runs a command as a user whom permissions stop.
+    private static let somebody =
+        #"somebody() { if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; else "$@"; fi; }"#
+
+    private static func canBeSomebody() async -> Bool {
+        guard let tool = try? CommandLineTool() else { return false }
+        defer { tool.remove() }
+        let outcome = try? await tool.shell(
+            somebody + #"; cp "$CACHEKIT_EXECUTABLE" tool; chmod 755 . tool; somebody ./tool --version"#)
+        return outcome?.status == 0
+    }
+
     @Test(.enabled("needs the right to mount a small file system") { await canMount() })
     func `a full disk is told, nothing acknowledged is lost, and work resumes when there is space`() async throws {
         let tool = try CommandLineTool()
@@ -176,8 +205,8 @@ struct BadInputTests {
         defer { tool.remove() }
         let outcome = try await tool.shell(
             """
-            { echo '{"key":"a","value":1}'; printf '{"key":"b","value":"'; head -c 50000000 /dev/zero | tr '\\0' x; echo '"}'
-              echo '{"key":"c","value":3}'; } | cachekit import --json
+            { echo '{"key":"a","value":1}'; printf '{"key":"b","value":"'; head -c 12000000 /dev/zero | tr '\\0' x; echo '"}'
+              echo '{"key":"c","value":3}'; } | cachekit import --json --max-value 1M
             """)
         #expect(outcome.status == 3)
         #expect(outcome.output == #"{"imported":2,"rejected":1,"lines":3}"# + "\n")
@@ -216,6 +245,7 @@ struct BadInputTests {
     func `a Redis address that is not one is refused`(url: String) async throws {
         let tool = try CommandLineTool()
         defer { tool.remove() }
+        _ = try await tool.run("set", "a", "1")
         let outcome = try await tool.run("sync", "push", "--redis", url)
         #expect(outcome.status == 2, "\(outcome.errors)")
         #expect(outcome.errorLines.count == 1)

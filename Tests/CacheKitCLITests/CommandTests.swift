@@ -37,6 +37,7 @@ struct CommandTests {
     @Test func `a missing key exits with 3 and prints nothing on standard output`() async throws {
         let tool = try CommandLineTool()
         defer { tool.remove() }
+        _ = try await tool.run("set", "something", "1")
         let outcome = try await tool.run("get", "nothing")
         #expect(outcome.status == 3)
         #expect(outcome.output.isEmpty)
@@ -63,6 +64,37 @@ struct CommandTests {
         let imported = try await tool.run("import", "--json", "--database", other, input: export.output)
         #expect(imported.output == #"{"imported":20,"rejected":0,"lines":20}"# + "\n")
         #expect(try await tool.run("get", "k7", "--database", other).output == "{\"n\":7}\n")
+    }
+
+    @Test func `list takes a prefix, a namespace and a limit`() async throws {
+        let tool = try CommandLineTool()
+        defer { tool.remove() }
+        let keys = ["users:1", "users:12", "user", "other:1", "users:2"]
+        _ = try await tool.run("import", input: keys.map { #"{"key":"\#($0)","value":1}"# }.joined(separator: "\n"))
+        #expect(try await tool.run("list", "--prefix", "users:1").output == "users:1\nusers:12\n")
+        #expect(try await tool.run("list", "--namespace", "users", "--prefix", "1").output == "users:1\nusers:12\n")
+        #expect(try await tool.run("list", "--namespace", "users").output == "users:1\nusers:12\nusers:2\n")
+        #expect(try await tool.run("list", "--limit", "2").output == "users:1\nusers:12\n")
+        #expect(try await tool.run("list", "--prefix", "users:", "--limit", "9").outputLines.count == 3)
+        #expect(try await tool.run("list", "--prefix", "nobody").output.isEmpty)
+        #expect(try await tool.run("list", "--limit", "0").status == 2)
+    }
+
+    @Test func `import takes a TTL for lines without one, and a namespace for all`() async throws {
+        let tool = try CommandLineTool()
+        defer { tool.remove() }
+        let lines = [
+            #"{"key":"a","value":1}"#, #"{"key":"b","value":2,"ttl":30}"#, #"{"key":"c","value":3,"ttl":null}"#,
+        ]
+        let imported = try await tool.run(
+            "import", "--ttl", "2h", "--namespace", "n", input: lines.joined(separator: "\n"))
+        #expect(imported.status == 0)
+        let listed = try await tool.run("list", "--json").outputLines
+        #expect(listed.map { $0.prefix(12) } == [#"{"key":"n:a""#, #"{"key":"n:b""#, #"{"key":"n:c""#])
+        let lives = listed.compactMap { $0.firstMatch(of: /"ttl":(\d+)/).flatMap { Int($0.1) } }
+        #expect(lives.count == 3 && (7100...7200).contains(lives[0]) && (1...30).contains(lives[1]), "\(lives)")
+        #expect(lives.count == 3 && (7100...7200).contains(lives[2]), "\(lives)")
+        #expect(try await tool.run("get", "b", "--namespace", "n").output == "2\n")
     }
 
     @Test func `a time to live ends`() async throws {

@@ -11,9 +11,9 @@ struct Delete: AsyncParsableCommand {
 
     func run() async throws {
         let keys = try keys.map { try namespace.key($0).string }
-        try await withCache(try await store.open()) { cache in
+        try await withCache(try await store.openForWriting(creatingDatabase: false)) { cache in
             try await cache.documents.delete(keys)
-            await pushAfterWriting(cache)
+            if let refused = await pushAfterWriting(cache) { throw refused }
         }
     }
 }

@@ -23,7 +23,7 @@ struct Doctor: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let path = try store.requireDatabase()
+        let path = try store.requiredDatabasePath()
         let file = SQLiteConfiguration(path: path)
         if let setAside { try await run(file, setAside: setAside) }
         let found = try await file.examine(keyring: keyring(), tenant: store.tenant, clock: SystemClock())

@@ -13,7 +13,7 @@ struct Get: AsyncParsableCommand {
 
     func run() async throws {
         let key = try namespace.key(key)
-        try await withCache(try await store.open()) { cache in
+        try await withCache(try await store.open(creatingDatabase: false)) { cache in
             guard let value = try await cache.documents.get(key) else {
                 // A miss because Redis is away is not the same as no entry.
                 if store.redisURL != nil, case .unavailable(let error) = await cache.health().remote { throw error }

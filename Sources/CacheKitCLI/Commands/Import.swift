@@ -26,11 +26,11 @@ struct Import: AsyncParsableCommand {
 
     func run() async throws {
         var input = try InputStream(path: file)
-        let outcome = try await withCache(try await store.open()) { cache in
+        let outcome = try await withCache(try await store.openForWriting()) { cache in
             var run = ImportRun(cache: cache, batchSize: batch)
             var progress = Progress("imported", total: input.size)
             defer { progress.end() }
-            let limit = store.configuration.maximumValueBytes * 2
+            let limit = store.maximumTextBytes
             while let line = try input.nextLine(limit: limit) {
                 try await run.take(line) { bytes throws(CacheError) in
                     try ImportLine(bytes, namespace: namespace, ttl: ttl?.duration)
@@ -39,14 +39,15 @@ struct Import: AsyncParsableCommand {
             }
             try await run.flush()
             progress.end()
-            await pushAfterWriting(cache)
-            return (imported: run.imported, rejected: run.rejected, lines: run.line)
+            let refused = await pushAfterWriting(cache)
+            return (imported: run.imported, rejected: run.rejected, lines: run.line, refused: refused)
         }
         var fields = Report()
         fields.add("imported", outcome.imported)
         fields.add("rejected", outcome.rejected)
         fields.add("lines", outcome.lines)
         fields.print(json: report.json)
+        if let refused = outcome.refused { throw refused }
         if outcome.rejected > 0 { throw ExitStatus.partial }
     }
 }
@@ -102,7 +103,7 @@ struct ImportRun {
     mutating func take(_ text: InputStream.Line, _ parse: ([UInt8]) throws(CacheError) -> ImportLine) async throws {
         line += 1
         guard case .bytes(let bytes) = text else {
-            reject(line, "it is longer than a value may be")
+            reject(line, "it is longer than a value may be; raise --max-value")
             return
         }
         if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { return }

@@ -19,7 +19,8 @@ struct List: AsyncParsableCommand {
 
     func run() async throws {
         let prefix = (namespace.namespace.map { "\($0):" } ?? "") + prefix
-        try await withCache(try await store.open(requiringDatabase: true, usingRedis: false)) { cache in
+        try await withCache(try await store.open(requiringDatabase: true, creatingDatabase: false, usingRedis: false)) {
+            cache in
             var listed = 0
             try await forEachLiveEntry(in: cache, prefix: prefix) { entry in
                 if let limit, listed == limit { return false }

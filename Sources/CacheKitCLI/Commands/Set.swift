@@ -22,13 +22,12 @@ struct Set: AsyncParsableCommand {
 
     func run() async throws {
         let key = try namespace.key(key)
-        let limit = store.configuration.maximumValueBytes
-        let input =
-            try value.flatMap { $0 == "-" ? nil : Array($0.utf8) } ?? InputStream.standardInput(limit: limit * 2)
+        let limit = raw ? store.maxValue.count : store.maximumTextBytes
+        let input = try value.flatMap { $0 == "-" ? nil : Array($0.utf8) } ?? InputStream.standardInput(limit: limit)
         let document = raw ? MessagePackValue.bytes(input) : try MessagePackValue(json: input)
-        try await withCache(try await store.open()) { cache in
+        try await withCache(try await store.openForWriting()) { cache in
             try await cache.documents.set(document, for: key, ttl: ttl?.duration)
-            await pushAfterWriting(cache)
+            if let refused = await pushAfterWriting(cache) { throw refused }
         }
     }
 }

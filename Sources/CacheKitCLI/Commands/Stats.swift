@@ -10,7 +10,8 @@ struct Stats: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        try await withCache(try await store.open(requiringDatabase: true, usingRedis: false)) { cache in
+        try await withCache(try await store.open(requiringDatabase: true, creatingDatabase: false, usingRedis: false)) {
+            cache in
             guard let statistics = try await cache.localStatistics() else { return }
             var fields = Report()
             fields.add("entries", statistics.entries)

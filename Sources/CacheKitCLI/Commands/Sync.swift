@@ -2,6 +2,7 @@ import ArgumentParser
 import CacheKit
 import Logging
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// Carries the file's changes to Redis.
@@ -19,7 +20,7 @@ struct Sync: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            try await withCache(try await store.open(requiringDatabase: true)) { cache in
+            try await withCache(try await store.open(requiringDatabase: true, creatingDatabase: false)) { cache in
                 guard let statistics = try await cache.localStatistics() else { return }
                 var fields = Report()
                 fields.add("pending_changes", statistics.backlog.changes)
@@ -61,7 +62,7 @@ struct Sync: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send what waits, then end.",
             discussion:
-                "Exits with 6 or 7 when Redis can't be used, 5 when dead letters are left, 8 when another process pushes."
+                "Exits with 6 or 7 when Redis can't be used, 5 when the file holds dead letters, 8 when another process pushes."
         )
 
         @Option(name: .long, help: "Give up after so long: seconds, or 500ms, 10m, 2h.") var deadline: TTLArgument?
@@ -69,62 +70,77 @@ struct Sync: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            let status = try await withCache(try await store.open(requiringDatabase: true, requiringRedis: true)) {
-                cache in
+            let cache = try await store.open(
+                requiringDatabase: true, creatingDatabase: false, requiringRedis: true)
+            let end = try await withCache(cache) { cache -> PushEnd? in
                 // Redis that does not answer at all is told at once, not after the deadline.
                 if case .unavailable(let error) = await cache.health().remote { throw error }
-                return await cache.push(deadline: deadline?.duration ?? .seconds(3600))
+                guard let status = await cache.push(deadline: deadline?.duration ?? .seconds(3600)) else { return nil }
+                return try await PushEnd(status, of: cache)
             }
-            guard let status else { return }
+            guard let end else { return }
             var fields = Report()
-            fields.add("applied", status.outcomes.applied)
-            fields.add("expired", status.outcomes.expired)
-            fields.add("dead_letters", status.outcomes.deadLettered)
-            fields.add("pending_changes", status.backlog.changes)
+            fields.add("applied", end.status.outcomes.applied)
+            fields.add("expired", end.status.outcomes.expired)
+            fields.add("dead_letters", end.deadLetters)
+            fields.add("pending_changes", end.status.backlog.changes)
             fields.print(json: report.json)
-            if status.activity == .standby {
-                throw CacheError(
-                    .leaseHeld, "another process pushes this file's changes; see it with: cachekit sync status")
-            }
-            if status.outcomes.deadLettered > 0 { throw ExitStatus.deadLettersLeft }
-            guard status.backlog.changes == 0 else {
-                if let error = status.lastError { throw error }
-                throw ExitStatus.partial
-            }
+            try end.check()
         }
     }
 
     /// Sends changes as they come, until stopped.
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send changes as they come, until SIGINT or SIGTERM; then send what is left.")
+            abstract: "Send changes as they come, until SIGINT or SIGTERM; then send what is left.",
+            discussion: """
+                An outage of Redis is told on standard error when it begins and when it ends, and once a minute while \
+                nothing moves. Once stopped it exits with 0 when all is sent, 3 while changes are left, 5 when dead letters \
+                are, 6 or 7 when Redis can't be used, 8 when another process pushes.
+                """)
 
         @Option(name: .long, help: "How long sending what is left may take: seconds, or 500ms, 10m.") var drain:
             TTLArgument?
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            let cache = try await store.open(requiringDatabase: true, requiringRedis: true)
-            var logger = Logger(label: "cachekit") { StreamLogHandler.standardError(label: $0) }
-            logger.logLevel = .warning
+            let cache = try await store.open(
+                requiringDatabase: true, requiringRedis: true, logger: StandardErrorLog.logger())
             let service = CacheService(cache: cache, drain: drain?.duration ?? .seconds(10))
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
-                    services: [service], gracefulShutdownSignals: [.sigint, .sigterm], logger: logger))
+                    services: [service], gracefulShutdownSignals: [.sigint, .sigterm],
+                    logger: StandardErrorLog.logger(.warning)))
             StandardError.write("cachekit: pushing changes as they come; stop with Ctrl-C")
             try await group.run()
+            try service.end?.check()
         }
     }
 }
 
 /// The cache as a service: a graceful shutdown drains it.
-private struct CacheService: Service {
-    let cache: Cache
-    let drain: Duration
+private final class CacheService: Service {
+    private let cache: Cache
+    private let drain: Duration
+    private let ended = Mutex<PushEnd?>(nil)
+
+    init(cache: Cache, drain: Duration) {
+        self.cache = cache
+        self.drain = drain
+    }
+
+    /// How far it came; `nil` until it has ended.
+    var end: PushEnd? { ended.withLock { $0 } }
 
     func run() async throws {
-        try await cache.running(drain: drain) {
+        try await cache.running(drain: .zero) {
+            // While nothing waits, nothing else would find out that Redis is away or refuses us.
+            async let probe = cache.health()
             try? await gracefulShutdown()
+            _ = await probe
+            guard let status = await cache.push(deadline: drain) else { return }
+            let end = try await PushEnd(status, of: cache)
+            ended.withLock { $0 = end }
         }
     }
 }

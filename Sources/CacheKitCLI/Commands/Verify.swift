@@ -17,9 +17,11 @@ struct Verify: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let path = try store.requireDatabase()
+        let path = try store.existingDatabasePath()
         let rows = try await verifyRows(path)
-        let values = try await withCache(try await store.open(requiringDatabase: true, usingRedis: false)) { cache in
+        let values = try await withCache(
+            try await store.open(requiringDatabase: true, creatingDatabase: false, usingRedis: false)
+        ) { cache in
             // A feed that does not authenticate can't be walked to its end.
             rows.isClean ? try await Self.verifyValues(cache) : nil
         }

@@ -12,11 +12,17 @@ func withCache<Result>(_ cache: Cache, _ body: (Cache) async throws -> Result) a
     }
 }
 
-/// After a write to a file with Redis beside it: sends what is pending, and says so when something stays behind.
-func pushAfterWriting(_ cache: Cache) async {
-    guard let status = await cache.push(deadline: .seconds(10)), status.backlog.changes > 0 else { return }
+/// After a write to a file with Redis beside it: one try to send what is pending, no waiting for a Redis that is away. What
+/// stays behind is told on one line.
+///
+/// - Returns: How the command ends where Redis refuses this user; `nil` otherwise, since the write itself is durable.
+func pushAfterWriting(_ cache: Cache) async -> ExitStatus? {
+    guard let status = await cache.push(deadline: .seconds(10), retrying: false), status.backlog.changes > 0,
+        status.activity != .standby
+    else { return nil }
+    let count = status.backlog.changes
+    let kept = count == 1 ? "the change is kept in the file and goes" : "\(count) changes are kept in the file and go"
     let reason = status.lastError.map { " (\($0.message))" } ?? ""
-    StandardError.write(
-        "cachekit: stored in the file; \(status.backlog.changes) changes wait for Redis\(reason); send them later with: cachekit sync push"
-    )
+    StandardError.write("cachekit: \(kept) out with: cachekit sync push\(reason)")
+    return status.lastError?.code == .remoteAuthentication ? .keyOrAuthentication : nil
 }

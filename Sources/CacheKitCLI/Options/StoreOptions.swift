@@ -1,5 +1,6 @@
 import ArgumentParser
 import CacheKit
+import CacheKitCore
 import CacheKitRedis
 import CacheKitSQLite
 import CacheKitSync
@@ -30,6 +31,11 @@ struct StoreOptions: ParsableArguments {
     @Flag(name: .long, help: "Values are readable in Redis. The file is encrypted all the same.")
     var plain = false
 
+    @Option(
+        name: .long,
+        help: "The largest value, as MessagePack: bytes, or a number with K or M; at most 512M. 16M where left out.")
+    var maxValue = ByteCountArgument(count: 16 << 20)
+
     enum Mode: String, ExpressibleByArgument, CaseIterable {
         case native
         case interop
@@ -37,43 +43,52 @@ struct StoreOptions: ParsableArguments {
 
     var databasePath: String? { database ?? Self.variable("CACHEKIT_DATABASE") }
 
-    /// The path of the file, for a command that reads nothing else.
-    func requireDatabase() throws(CacheError) -> String {
-        guard let databasePath else {
-            throw CacheError(
-                .invalidConfiguration, "this command reads the file: give --database or set CACHEKIT_DATABASE")
-        }
-        return databasePath
-    }
-
     var redisURL: String? { redis ?? Self.variable("CACHEKIT_REDIS_URL") }
 
     var namespaceMode: NamespaceMode { mode == .interop ? .interop : .native }
 
     /// Opens a cache over the tiers that the options name, or the ones a command asks for.
-    func open(requiringDatabase: Bool = false, requiringRedis: Bool = false, usingRedis: Bool = true)
-        async throws(CacheError) -> Cache
-    {
-        if requiringDatabase { _ = try requireDatabase() }
+    ///
+    /// - Parameters:
+    ///   - creatingDatabase: `false` for a command that makes no sense on an empty file: a mistyped path is told.
+    ///   - usingRedis: `false` for a command that has no use for it.
+    ///   - patience: How long connecting to Redis may take.
+    ///   - logger: Where warnings go; nowhere for a command that reports its failures by itself.
+    func open(
+        requiringDatabase: Bool = false, creatingDatabase: Bool = true, requiringRedis: Bool = false,
+        usingRedis: Bool = true,
+        patience: Duration = .seconds(5), logger: Logger? = nil
+    ) async throws(CacheError) -> Cache {
+        var configuration = configuration
+        if let logger { configuration.logger = logger }
+        if requiringDatabase { _ = try requiredDatabasePath() }
         if requiringRedis, redisURL == nil {
             throw CacheError(.invalidConfiguration, "this command needs Redis: give --redis or set CACHEKIT_REDIS_URL")
         }
-        let url = usingRedis ? redisURL : nil
-        switch (databasePath, url) {
-        case (let path?, let url?):
+        if !creatingDatabase, databasePath != nil { _ = try existingDatabasePath() }
+        var redis = (usingRedis ? redisURL : nil).map { RedisConfiguration($0) }
+        redis?.connectTimeout = patience
+        switch (databasePath, redis) {
+        case (let path?, let redis?):
             return try await Cache(
-                local: .sqlite(path: path), remote: .redis(url), sync: .writeBehind(), encryption: try encryption(),
+                local: file(path), remote: redis, sync: .writeBehind(), encryption: try encryption(),
                 configuration: configuration)
         case (let path?, nil):
             return try await Cache(
-                local: .sqlite(path: path), encryption: try encryption(), configuration: configuration)
-        case (nil, let url?):
-            return try await Cache(remote: .redis(url), encryption: try encryption(), configuration: configuration)
+                local: file(path), encryption: try encryption(), configuration: configuration)
+        case (nil, let redis?):
+            return try await Cache(remote: redis, encryption: try encryption(), configuration: configuration)
         case (nil, nil):
             throw CacheError(
                 .invalidConfiguration,
                 "nothing to work with: give --database, --redis, or both (or set their variables)")
         }
+    }
+
+    /// Opens a cache for a command that writes. Where the file acknowledges, a Redis that is away must not hold the user up.
+    func openForWriting(creatingDatabase: Bool = true) async throws(CacheError) -> Cache {
+        try await open(
+            creatingDatabase: creatingDatabase, patience: databasePath == nil ? .seconds(5) : .seconds(2))
     }
 
     func keyring() throws(CacheError) -> Keyring {
@@ -93,11 +108,24 @@ struct StoreOptions: ParsableArguments {
         var configuration = CacheConfiguration()
         configuration.tenant = tenant
         configuration.defaultMode = namespaceMode
+        configuration.maximumValueBytes = maxValue.count
         // One process, one command: what memory would keep is never read again.
         configuration.memory.maximumBytes = 1 << 20
         configuration.logger = Logger(label: "cachekit") { _ in SwiftLogNoOpLogHandler() }
         return configuration
     }
+
+    /// The file, with room for the largest value that the command takes.
+    func file(_ path: String) -> SQLiteConfiguration {
+        var file = SQLiteConfiguration(path: path)
+        let stored = ByteStorage.maximumPackedByteCount(maxValue.count) + 64
+        file.maximumValueBytes = max(file.maximumValueBytes, min(stored, SQLiteConfiguration.greatestValueBytes))
+        return file
+    }
+
+    /// The longest JSON text that a value can come in. A control character takes six bytes there (`\u0001`), as does an
+    /// element `false,` of an array, against one byte in MessagePack; the rest is for a key.
+    var maximumTextBytes: Int { maxValue.count * 6 + 16 << 10 }
 
     /// One variable by its name: Foundation's dictionary of all of them would copy the master key into a `String`.
     private static func variable(_ name: String) -> String? {
@@ -120,6 +148,25 @@ struct NamespaceOptions: ParsableArguments {
 struct ReportOptions: ParsableArguments {
     @Flag(name: .long, help: "Print the report as JSON on one line.")
     var json = false
+}
+
+/// A number of bytes on the command line: bytes, or a number with K (1,024) or M (1,048,576).
+struct ByteCountArgument: ExpressibleByArgument {
+    let count: Int
+
+    init(count: Int) {
+        self.count = count
+    }
+
+    init?(argument: String) {
+        let scale = argument.hasSuffix("K") ? 1 << 10 : argument.hasSuffix("M") ? 1 << 20 : 1
+        guard let number = Int(scale == 1 ? argument[...] : argument.dropLast()), (1...512 << 20).contains(number),
+            number * scale <= 512 << 20
+        else { return nil }
+        count = number * scale
+    }
+
+    var defaultValueDescription: String { count % (1 << 20) == 0 ? "\(count >> 20)M" : "\(count)" }
 }
 
 /// A TTL on the command line: seconds, or a number with ms, s, m, h or d.

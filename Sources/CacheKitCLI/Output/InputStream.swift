@@ -14,16 +14,16 @@ struct InputStream {
 
     /// A file, or standard input for `-`.
     init(path: String) throws(CacheError) {
-        if path == "-" {
-            handle = .standardInput
-            size = nil
-            return
-        }
-        guard let handle = FileHandle(forReadingAtPath: path) else {
+        guard let handle = path == "-" ? .standardInput : FileHandle(forReadingAtPath: path) else {
             throw CacheError(.invalidArgument, "the file to import can't be opened; check its path and permissions")
         }
+        var attributes = stat()
+        let isKnown = fstat(handle.fileDescriptor, &attributes) == 0
+        guard !isKnown || attributes.st_mode & S_IFMT != S_IFDIR else {
+            throw CacheError(.invalidArgument, "the input is a folder; give a file, or - for standard input")
+        }
         self.handle = handle
-        size = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? nil
+        size = isKnown && attributes.st_mode & S_IFMT == S_IFREG ? Int(attributes.st_size) : nil
     }
 
     enum Line {
@@ -83,7 +83,8 @@ struct InputStream {
         } while count < 0 && errno == EINTR
         buffer.removeLast(piece - max(count, 0))
         guard count >= 0 else {
-            throw CacheError(.inputOutput, "the input can't be read to its end (\(String(cString: strerror(errno))))")
+            throw CacheError(
+                .invalidArgument, "the input can't be read to its end (\(String(cString: strerror(errno))))")
         }
         if count == 0 { isAtEnd = true }
     }
@@ -94,7 +95,8 @@ struct InputStream {
         while !stream.isAtEnd {
             try stream.fill()
             guard stream.buffer.count <= limit else {
-                throw CacheError(.valueTooLarge, "the value on standard input is larger than \(limit) bytes")
+                throw CacheError(
+                    .valueTooLarge, "the value on standard input is larger than \(limit) bytes; raise --max-value")
             }
         }
         return stream.buffer

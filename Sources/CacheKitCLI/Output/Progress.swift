@@ -8,7 +8,6 @@ struct Progress {
     fileprivate(set) var total: Int?
     private let start: ContinuousClock.Instant
     private var drawn: ContinuousClock.Instant
-    private var isShown = false
     private let isTerminal = StandardError.isTerminal
 
     /// `total` in the unit that ``update(_:done:)`` reports, where it is known: gives the time left.
@@ -24,18 +23,17 @@ struct Progress {
         let now = ContinuousClock.now
         guard now - drawn >= .milliseconds(100) else { return }
         drawn = now
-        isShown = true
         let seconds = max((now - start) / .seconds(1), 0.001)
         var line = "\(label) \(count), \(Int(Double(count) / seconds))/s"
         if let total, total > 0, done > 0 {
             let left = seconds * Double(max(total - done, 0)) / Double(done)
             line += ", \(done * 100 / total) %, \(Int(left.rounded(.up))) s left"
         }
-        StandardError.raw("\r\u{1B}[K\(line)")
+        StandardError.drawProgress(line)
     }
 
     func end() {
-        if isShown { StandardError.raw("\r\u{1B}[K") }
+        StandardError.clearProgress()
     }
 }
 

@@ -1,0 +1,35 @@
+import CacheKit
+
+/// How far pushing came, and the exit code that says so.
+struct PushEnd: Sendable {
+    let status: SyncStatus
+    /// All that the file holds, not only those of this push: they stay until somebody looks at them.
+    let deadLetters: Int
+
+    /// Asks the cache after a push.
+    init(_ status: SyncStatus, of cache: Cache) async throws(CacheError) {
+        self.status = status
+        deadLetters = try await cache.localStatistics()?.deadLetters ?? 0
+    }
+
+    /// Throws what is not in order; the reason why changes still wait comes before what was given up on.
+    func check() throws {
+        let waiting = status.backlog.changes
+        if status.activity == .standby {
+            throw CacheError(
+                .leaseHeld, "another process pushes this file's changes; see it with: cachekit sync status")
+        }
+        if waiting > 0, let error = status.lastError { throw error }
+        if deadLetters > 0 {
+            StandardError.write(
+                "cachekit: Redis refused \(deadLetters) changes, which are kept as dead letters; see: cachekit sync status"
+            )
+            throw ExitStatus.deadLettersLeft
+        }
+        if waiting > 0 {
+            StandardError.write(
+                "cachekit: \(waiting) changes still wait in the file; send them with: cachekit sync push")
+            throw ExitStatus.partial
+        }
+    }
+}
