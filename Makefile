@@ -18,7 +18,6 @@ build: deps ## Build the command in release: .build/release/cachekit
 	$(SWIFT) build -c release --product cachekit
 
 demo: ## Import a real data set into an encrypted file, offline; then push it to a throwaway Redis
-	@Scripts/install-deps.sh --demo
 	@Scripts/demo.sh
 
 test: deps ## Run all tests
