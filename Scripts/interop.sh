@@ -56,7 +56,9 @@ if ! version >/dev/null; then
 fi
 
 quietly "the Swift peer does not build" swift build --product InteropPeer
-peer=$(swift build --show-bin-path)/InteropPeer
+quietly "the command does not build" swift build --product cachekit
+binaries=$(swift build --show-bin-path)
+peer=$binaries/InteropPeer
 
 redis-server --port 0 --unixsocket "$scratch/redis.sock" --save '' --appendonly no --dir "$scratch" >"$scratch/redis.log" 2>&1 &
 redis_pid=$!
@@ -66,7 +68,7 @@ for _ in $(seq 100); do [ -S "$scratch/redis.sock" ] && break; sleep 0.05; done
 echo "interop: Python package cachekit $(version), $(redis-server --version | cut -d' ' -f1-3), process $redis_pid"
 status=0
 # In the background, because a shell hears signals only while it waits.
-PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=10 900 "$venv/bin/python" Tests/Interop/proof.py --peer "$peer" --seed "$seed" \
+PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=10 900 "$venv/bin/python" Tests/Interop/proof.py --peer "$peer" --command "$binaries/cachekit" --seed "$seed" \
     --python-url "unix://$scratch/redis.sock" --swift-url "redis+unix://$scratch/redis.sock" &
 proof_pid=$!
 wait "$proof_pid" || status=$?

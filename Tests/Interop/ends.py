@@ -57,6 +57,7 @@ class Ends:
         self.random = random.Random(options.seed)
         self.url = options.python_url
         self.swift_url = options.swift_url
+        self.command = options.command
         self.redis = redis.Redis.from_url(self.url)
         self.peer = Peer(options.peer)
         self.key = self.another_key()

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 
+from command import command
 from ends import Ends
 from envelopes import envelopes
 from exchanges import dates, defaults, python_writes, records, swift_writes
@@ -23,7 +24,7 @@ def run(options):
     ends = Ends(options)
     for step in (
         python_writes, swift_writes, defaults, dates, records, envelopes,
-        wrong_keys, wrong_bytes, own_mode, python_refuses, outside_the_profile, lifetimes,
+        wrong_keys, wrong_bytes, own_mode, python_refuses, outside_the_profile, lifetimes, command,
     ):  # fmt: skip
         try:
             step(ends)
@@ -37,6 +38,7 @@ def run(options):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", required=True, help="the built InteropPeer")
+    parser.add_argument("--command", required=True, help="the built cachekit")
     parser.add_argument("--python-url", required=True, help="the Redis, as the Python SDK writes its address")
     parser.add_argument("--swift-url", required=True, help="the same, as CacheKit for Swift writes it")
     parser.add_argument("--seed", type=int, required=True)
