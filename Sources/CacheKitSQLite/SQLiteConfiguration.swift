@@ -68,7 +68,8 @@ public struct SQLiteConfiguration: Sendable {
         try require(!path.isEmpty && !path.utf8.contains(0), "the path of the database is empty or holds a NUL; set it")
         try require(sizeLimit >= 1 << 20, "sizeLimit is below 1 MiB; raise it")
         try require(busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout is not between 0 and 10 minutes")
-        try require((1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
+        try require(
+            (1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
         try require(
             maximumQueuedWrites >= 1 && maximumQueuedBytes >= 1, "the bounds of the write queue must be positive")
         try require((1...64).contains(readerCount), "readerCount is not between 1 and 64")
