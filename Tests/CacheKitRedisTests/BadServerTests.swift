@@ -169,8 +169,7 @@ import Testing
             { peer in
                 peer.logIn()
                 // Taken in pieces, slower than a call may take: the socket's buffers are smaller than the batch.
-                peer.drain(bytes: 12 << 20, pieces: 60, pause: 40_000)
-                gate.open()
+                if peer.drain(bytes: 12 << 20, pieces: 60, pause: 40_000) { gate.open() }
                 _ = peer.isClosedByClient()
             },
             { peer in
@@ -183,7 +182,7 @@ import Testing
             await code { _ = try await store.write([try put("k", [UInt8](repeating: 7, count: 12 << 20))]) }
                 == .remoteTimeout)
         #expect(server.connectionCount == 1)
-        gate.wait()
+        #expect(gate.wait(), "the connection was ended while the batch was leaving")
         #expect(server.connectionCount == 1)
         #expect(await eventually { (try? await store.contains([try CacheKey("k")])) == [true] })
         #expect(server.connectionCount == 2)

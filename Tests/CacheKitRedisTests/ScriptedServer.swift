@@ -111,15 +111,18 @@ final class Peer {
     }
 
     /// Takes so many bytes in so many pieces, with a pause of so many microseconds after each; their commands are forgotten.
-    func drain(bytes: Int, pieces: Int, pause: UInt32) {
+    ///
+    /// - Returns: whether all of them came.
+    func drain(bytes: Int, pieces: Int, pause: UInt32) -> Bool {
         var left = bytes
         var buffer = [UInt8](repeating: 0, count: bytes / pieces)
         while left > 0 {
             let count = recv(descriptor, &buffer, min(buffer.count, left), Int32(MSG_WAITALL))
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             left -= count
             usleep(pause)
         }
+        return true
     }
 
     /// Waits for the client to close; `false` after ten seconds.
@@ -175,7 +178,9 @@ final class Gate: Sendable {
     func open() { isOpen.withLock { $0 = true } }
 
     /// Waits at most ten seconds. Blocks: for scripts only.
-    func wait() {
+    @discardableResult
+    func wait() -> Bool {
         for _ in 0..<10_000 where !isOpen.withLock({ $0 }) { usleep(1000) }
+        return isOpen.withLock { $0 }
     }
 }

@@ -291,7 +291,7 @@ struct SyncStateMachineTests {
         var sent = 0
         var failures = 0
         var batches = 0
-        while sent < 20_000 {
+        while sent < 20_000, batches < 100_000 {
             machine.resume(at: ChangeSequence(UInt64(sent)))
             guard case .load(_, let limit, _) = machine.handle(.ready) else { return }
             let batch = try (0..<min(limit, 20_000 - sent)).map { try change(UInt64(sent + $0 + 1)) }
@@ -306,6 +306,7 @@ struct SyncStateMachineTests {
             _ = machine.handle(.settled)
             sent += batch.count
         }
+        #expect(sent == 20_000)
         // Few are sent in vain: not one in three once the size is found, however little fits.
         #expect(failures <= 10 + batches / 3 || capacity == 1)
         #expect(batches <= 30 + 20_000 * 3 / capacity)
