@@ -9,7 +9,7 @@ final class HeldSnapshot {
     private let connection: SQLiteConnection
     private let begin: PreparedStatement
     private let end: PreparedStatement
-    private var index: LogIndex?
+    private let index: LogIndex?
     /// Whether a transaction is open; then the log can't begin anew.
     private(set) var isHeld = false
     /// Counts reads, so that whoever ends idle snapshots can tell which ones rest.
