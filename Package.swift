@@ -98,7 +98,11 @@ let package = Package(
             ]),
         .testTarget(
             name: "CacheKitSQLiteTests",
-            dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting", "CSQLite", "Migrations"]),
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting", "CSQLite", "Migrations", "CFaultVFS",
+            ]),
+        // Under the stores of those tests: fails calls and cuts the power.
+        .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
         .testTarget(
             name: "CacheKitRedisTests",
             dependencies: [

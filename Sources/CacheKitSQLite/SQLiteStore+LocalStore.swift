@@ -58,17 +58,30 @@ extension SQLiteStore {
         return sum
     }
 
-    /// The feed; see ``LocalStore/changes(after:origin:limit:byteLimit:)``. With `.relaxed` durability, what was written
-    /// here is synced before it is given out, so that nothing published can be lost.
+    /// The feed; see ``LocalStore/changes(after:origin:limit:byteLimit:)``.
+    ///
+    /// What was written here, by any process with any durability, is synced before it is given out under `.local`, so that
+    /// nothing published can be lost.
     public func changes(
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
-        if file.configuration.durability == .relaxed, origin == .local {
-            let clock = try await read { reader throws(CacheError) in try reader.clock() }
-            if clock.syncedSequence < clock.lastSequence { try await sync() }
+        let synced = try await read { reader throws(CacheError) -> [Change]? in
+            var end = UInt64.max
+            if origin == .local {
+                let clock = try reader.clock()
+                guard clock.syncedSequence >= clock.lastSequence else { return nil }
+                end = clock.syncedSequence
+            }
+            return try reader.finder.changes(
+                after: after, through: end, origin: origin, limit: limit, byteLimit: byteLimit)
         }
+        if let synced { return synced }
+        try await sync()
         return try await read { reader throws(CacheError) in
-            try reader.finder.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+            // The end is that of the same snapshot: others go on committing what is not synced.
+            try reader.finder.changes(
+                after: after, through: reader.clock().syncedSequence, origin: origin, limit: limit,
+                byteLimit: byteLimit)
         }
     }
 

@@ -23,4 +23,14 @@ final class PlainConnection {
         try #require(sqlite3_step(statement) == SQLITE_ROW)
         return (sqlite3_column_int(statement, 0) != 0, Int(sqlite3_column_int(statement, 1)))
     }
+
+    /// Moves the log through a VFS of a test's, as far as that lets it.
+    static func checkpoint(_ path: String, vfs: String, mode: Int32) {
+        var database: OpaquePointer?
+        defer { sqlite3_close(database) }
+        guard sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, vfs) == SQLITE_OK else { return }
+        // Without a read before it, a checkpoint does not open the log.
+        sqlite3_exec(database, "PRAGMA schema_version", nil, nil, nil)
+        sqlite3_wal_checkpoint_v2(database, nil, mode, nil, nil)
+    }
 }

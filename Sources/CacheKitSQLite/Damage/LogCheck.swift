@@ -77,7 +77,7 @@ struct LogCheck: Equatable {
         var sum = header.sum
         var isReadable = true
         var offset = LogHeader.byteCount
-        var lastCommitPage: UInt32?
+        var lastCommit: [UInt8]?
         while fill(&frame, descriptor, at: offset) {
             offset += frame.count
             // Frames of an earlier round of the log carry other salts.
@@ -95,10 +95,11 @@ struct LogCheck: Equatable {
                 if isCommit { check.commits += 1 }
                 continue
             }
-            // Padding to a sector repeats a commit's last frame.
-            let page = LogHeader.word(frame, 0)
-            if isCommit, page != lastCommitPage { check.unreadableCommits += 1 }
-            lastCommitPage = isCommit ? page : nil
+            // Padding to a sector repeats a commit's last frame, all of it but the checksum. Successive commits of one page
+            // differ: whatever changes is sealed anew.
+            let commit = isCommit ? Array(frame[0..<8]) + frame[24...] : nil
+            if let commit, commit != lastCommit { check.unreadableCommits += 1 }
+            lastCommit = commit
         }
         return check
     }

@@ -36,6 +36,9 @@ enum DatabaseFile {
     /// another one would release every lock that this process holds on the file
     /// (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
     static func isNew(_ connection: SQLiteConnection, _ path: String) throws(CacheError) -> Bool {
+        // A power cut can leave any part of the first page: SQLite takes it back by the journal with the first read. What
+        // fails there is met again below or by the next statement.
+        if byteCount(path + "-journal") > 0 { _ = try? connection.integer("PRAGMA schema_version") }
         // Not SQLite's own idea of the length: it takes one byte for none.
         let count = min(byteCount(path), headerByteCount)
         guard count > 0 else {

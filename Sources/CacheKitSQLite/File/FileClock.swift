@@ -6,6 +6,7 @@ internal import CacheKitCore
 /// Sealed in `meta`, read and written in every transaction that commits changes, so that all processes draw from one
 /// clock. A `.full` commit is durable with its clock and reserves nothing. A `.relaxed` one can be lost in a power cut:
 /// what it draws was first reserved by a synced transaction, and after a crash drawing goes on above the reservation.
+/// While any commit may be unsynced, of changes or not, something is reserved.
 struct FileClock: Equatable {
     static let sequenceBlock: UInt64 = 4096
     /// Two seconds of milliseconds, shifted past the counter of a stamp.
@@ -49,8 +50,12 @@ struct FileClock: Equatable {
     /// Whether `count` more changes at `now` stay inside the reservation.
     func covers(_ count: UInt64, at now: Timestamp) -> Bool {
         var clock = HybridLogicalClock(last: lastStamp)
-        return lastSequence + count <= reservedSequence && clock.next(at: now) + count <= reservedStamp
+        // One stays free: what is reserved says that there are commits which were not synced.
+        return lastSequence + count < reservedSequence && clock.next(at: now) + count <= reservedStamp
     }
+
+    /// Whether more is reserved than was drawn: then commits may stand in the log that were not synced one by one.
+    var isAhead: Bool { reservedSequence > lastSequence }
 
     mutating func reserve(_ count: UInt64, at now: Timestamp) {
         var clock = HybridLogicalClock(last: lastStamp)

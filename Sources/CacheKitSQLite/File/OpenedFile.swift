@@ -42,7 +42,7 @@ struct OpenedFile: Sendable {
         let clock = try OwnRecords.check(connection, MetaTable(connection), file.codec)
         if let log, log.unreadableCommits > 0 {
             // Where sequences are reserved, commits were not synced one by one, and a power cut may take several.
-            guard !log.isDamaged || clock.reservedSequence > clock.lastSequence else { throw LogCheck.damaged }
+            guard !log.isDamaged || clock.isAhead else { throw LogCheck.damaged }
             // What a crash tore must not lie behind the next commits, where it would look like damage.
             _ = try? connection.checkpoint(truncating: true)
         }

@@ -91,15 +91,15 @@ final class RowFinder {
         }
     }
 
-    /// Changes of both tables in order of their sequence, up to the first row that does not authenticate.
+    /// Changes of both tables in order of their sequence, up to a last one or the first row that does not authenticate.
     ///
     /// Such a row is never passed over: those before it in its table are given out, and once it is the first, this throws.
     func changes(
-        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+        after: ChangeSequence, through end: UInt64, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) throws(CacheError) -> [Change] {
         guard limit > 0 else { return [] }
-        let (placed, isPlacedIntact) = try changes(entries, after, origin, limit, byteLimit)
-        var (colliding, isCollidingIntact) = try changes(overflow, after, origin, limit, byteLimit)
+        let (placed, isPlacedIntact) = try changes(entries, after, end, origin, limit, byteLimit)
+        var (colliding, isCollidingIntact) = try changes(overflow, after, end, origin, limit, byteLimit)
         guard !colliding.isEmpty else { return placed }
         var changes = placed
         // Beyond the end of a list that stopped at a row, the other one would pass over that row.
@@ -119,7 +119,8 @@ final class RowFinder {
     }
 
     private func changes(
-        _ rows: RowStatements, _ after: ChangeSequence, _ origin: EntryOrigin?, _ limit: Int, _ byteLimit: Int
+        _ rows: RowStatements, _ after: ChangeSequence, _ end: UInt64, _ origin: EntryOrigin?, _ limit: Int,
+        _ byteLimit: Int
     ) throws(CacheError) -> (changes: [Change], isIntact: Bool) {
         let statement = try rows.changes(after: after, origin: origin, limit: limit)
         defer { statement.reset() }
@@ -137,6 +138,7 @@ final class RowFinder {
                 guard changes.isEmpty else { return (changes, false) }
                 throw RowCodec.tampered
             }
+            if metadata.sequence > end { return (changes, true) }
             bytes += entry.value?.count ?? 0
             changes.append(Change(key: key, entry: entry))
         }

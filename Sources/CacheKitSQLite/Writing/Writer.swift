@@ -22,7 +22,12 @@ final class Writer: @unchecked Sendable {
 
     private var fileClock: FileClock?
     private var savedClock: FileClock?
+    /// Whether this process is past what a crash may have left reserved, by a transaction that was committed.
     private var hasSkippedReservation = false
+    private var skipsReservation = false
+    private var storesClock = false
+    /// Whether frames of a commit that failed may lie behind the log's end.
+    private var hasFailedCommit = false
     private var checkpointedAtFrames = 0
 
     init(_ file: OpenedFile, clock: any CacheClock) throws(CacheError) {
@@ -89,6 +94,7 @@ final class Writer: @unchecked Sendable {
             try job.perform(self)()
         } catch {
             connection.rollBack()
+            noteFailure(error)
             job.fail(error)
         }
     }
@@ -97,35 +103,68 @@ final class Writer: @unchecked Sendable {
     func transaction<Output>(
         changeCount: Int, synced: Bool = false, _ body: () throws(CacheError) -> Output
     ) throws(CacheError) -> Output {
-        if !isFull, changeCount > 0, !synced { try reserve(UInt64(changeCount)) }
-        let isSynced = isFull || synced
-        if !isFull, synced { try setSynchronous(full: true) }
+        try dropFailedCommits()
+        if isFull || synced { return try syncedTransaction(body) }
+        let count = UInt64(changeCount)
+        let now = clock.now()
+        // Asked inside the transaction: another process may have drawn or given back what was reserved.
+        let output = try attempt { () throws(CacheError) -> Output? in
+            guard try currentClock().covers(count, at: now) else { return nil }
+            let output = try body()
+            try saveClock(synced: false)
+            return output
+        }
+        if let output { return output }
+        // What is not covered is synced, and reserves for those that follow.
+        return try syncedTransaction { () throws(CacheError) in
+            let output = try body()
+            var clock = try currentClock()
+            clock.reserve(count, at: now)
+            fileClock = clock
+            return output
+        }
+    }
+
+    private func syncedTransaction<Output>(_ body: () throws(CacheError) -> Output) throws(CacheError) -> Output {
+        if !isFull { try setSynchronous(full: true) }
+        defer { if !isFull { try? setSynchronous(full: false) } }
+        return try attempt { () throws(CacheError) in
+            let output = try body()
+            try saveClock(synced: true)
+            return output
+        }
+    }
+
+    private func attempt<Output>(_ body: () throws(CacheError) -> Output) throws(CacheError) -> Output {
         defer {
             fileClock = nil
             savedClock = nil
-            if !isFull, synced { try? setSynchronous(full: false) }
+            skipsReservation = false
+            storesClock = false
         }
-        let output = try connection.transaction { () throws(CacheError) in
-            let output = try body()
-            try saveClock(synced: isSynced)
-            return output
+        let output: Output
+        do throws(CacheError) {
+            output = try connection.transaction("IMMEDIATE", body)
+        } catch {
+            noteFailure(error)
+            throw error
         }
-        if let savedClock, let fileClock {
+        if storesClock, let savedClock, let fileClock {
+            if skipsReservation { hasSkippedReservation = true }
             ownCommits.note(found: savedClock.lastSequence, last: fileClock.lastSequence)
         }
         return output
     }
 
-    /// Syncs a reservation before a relaxed commit draws beyond the last one.
-    private func reserve(_ count: UInt64) throws(CacheError) {
-        let now = clock.now()
-        if hasSkippedReservation, try readClock().covers(count, at: now) { return }
-        try transaction(changeCount: 0, synced: true) { () throws(CacheError) in
-            var clock = try currentClock()
-            // Again above what other processes draw before this one does.
-            clock.reserve(count * 2, at: now)
-            fileClock = clock
-        }
+    private func noteFailure(_ error: CacheError) {
+        if error.code != .storeBusy, Self.concernsFile(error) { hasFailedCommit = true }
+    }
+
+    /// Says in the file, durably, that commits follow which are not synced: for those that run outside ``transaction``.
+    private func announceUnsynced() throws(CacheError) {
+        guard !isFull, try !readClock().isAhead else { return }
+        let nothing: () throws(CacheError) -> Void = {}
+        try transaction(changeCount: 0, nothing)
     }
 
     private func saveClock(synced: Bool) throws(CacheError) {
@@ -134,7 +173,7 @@ final class Writer: @unchecked Sendable {
         clock.reservedStamp = max(clock.reservedStamp, clock.lastStamp)
         if synced { clock.syncedSequence = clock.lastSequence }
         try meta.setSealed("clock", clock.encoded, file.keys)
-        hasSkippedReservation = true
+        storesClock = true
     }
 
     /// The file's clock in the open transaction; the first use of this process passes over what a crash left reserved.
@@ -142,7 +181,10 @@ final class Writer: @unchecked Sendable {
         if let fileClock { return fileClock }
         var clock = try readClock()
         savedClock = clock
-        if !hasSkippedReservation { clock.skipReserved() }
+        if !hasSkippedReservation {
+            clock.skipReserved()
+            skipsReservation = true
+        }
         fileClock = clock
         return clock
     }
@@ -166,16 +208,29 @@ final class Writer: @unchecked Sendable {
 
     func readWatermark() throws(CacheError) -> Watermark { try meta.watermark(file.keys) }
 
-    /// Syncs every commit so far, so that what a relaxed store publishes can't be lost.
+    /// Syncs every commit so far, whoever made it, so that what is published can't be lost.
     func sync() throws(CacheError) {
-        guard !isFull else { return }
         let clock = try readClock()
         guard clock.syncedSequence < clock.lastSequence else { return }
         try transaction(changeCount: 0, synced: true) { () throws(CacheError) in
-            var clock = try currentClock()
+            // Draws nothing, so it passes over nothing that another process has reserved for itself.
+            var clock = try readClock()
+            savedClock = clock
             clock.syncedSequence = clock.lastSequence
             fileClock = clock
         }
+    }
+
+    /// After a failed commit, puts the log in order before the next one.
+    ///
+    /// Its frames lie behind the log's end, and those of several would look like commits that damage took. And a kernel that
+    /// could not write a page takes it for written from then on: the next sync of the log would be called good, with a hole
+    /// in it where commits were not synced before. Those are copied into the file, which another sync makes durable.
+    private func dropFailedCommits() throws(CacheError) {
+        guard hasFailedCommit else { return }
+        try connection.transaction { () throws(CacheError) in try connection.cutLogTail() }
+        if try readClock().isAhead { _ = try connection.checkpoint(truncating: true) }
+        hasFailedCommit = false
     }
 
     // MARK: Checkpoints
@@ -208,6 +263,7 @@ final class Writer: @unchecked Sendable {
 
     /// Runs one step of sweeping and evicting.
     func maintain(accesses: [Int64: Int64]) throws(CacheError) -> Bool {
-        try sweeper.step(self, accesses: accesses)
+        try announceUnsynced()
+        return try sweeper.step(self, accesses: accesses)
     }
 }
