@@ -89,22 +89,34 @@ extension Cache {
         // The store says it once. What it said before this run, or before a failure, still has to be caught up with.
         var isBehind = true
         await every(configuration.coherenceInterval, "following the local store") { () async throws(CacheError) in
-            if try await local.hasForeignCommits() { isBehind = true }
-            while isBehind, !Task.isCancelled { isBehind = try await self.followOnce(local) }
+            do throws(CacheError) {
+                if try await local.hasForeignCommits() { isBehind = true }
+                while isBehind, !Task.isCancelled { isBehind = try await self.followOnce(local) }
+            } catch {
+                // While the file can't say what changed in it, anything that memory holds may be old.
+                if [.damagedStore, .tamperedStore].contains(error.code) { self.memory.removeAll() }
+                throw error
+            }
         }
     }
 
     /// Takes in one batch of the feed; `false` when nothing is left.
     private func followOnce(_ local: any LocalStore) async throws(CacheError) -> Bool {
         let seen = lifecycle.seen.withLock { $0 }
-        let changes = try await local.changes(after: seen, origin: nil, limit: 512, byteLimit: 4 << 20)
-        guard let last = changes.last else { return false }
-        for change in changes {
-            let hash = Hash128(change.key)
-            memory.shard(hash).invalidate(hash, below: change.entry.sequence)
+        let changed = try await local.changedKeys(after: seen, limit: 512)
+        if changed.unreadable > 0 {
+            // Which keys they belong to can't be told, so none is trusted. Those whose rows are intact come back.
+            memory.removeAll()
+            configuration.logger.error(
+                "changed rows of the local store do not authenticate, so memory was emptied; run 'cachekit doctor'",
+                metadata: ["rows": "\(changed.unreadable)"])
         }
-        lifecycle.seen.withLock { $0 = max($0, last.entry.sequence) }
-        return true
+        for element in changed.keys {
+            let hash = Hash128(element.key)
+            memory.shard(hash).invalidate(hash, below: element.sequence)
+        }
+        lifecycle.seen.withLock { $0 = max($0, changed.through) }
+        return changed.through > seen
     }
 
     private func exportMetrics() async {

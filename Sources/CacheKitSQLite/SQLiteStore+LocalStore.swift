@@ -85,6 +85,13 @@ extension SQLiteStore {
         }
     }
 
+    /// The feed without its values; see ``LocalStore/changedKeys(after:limit:)``. One AES-GCM open per key.
+    public func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
+        try await read { reader throws(CacheError) in
+            try reader.finder.changedKeys(after: after, through: reader.clock().lastSequence, limit: limit)
+        }
+    }
+
     private func sync() async throws(CacheError) {
         try await write(transactional: false) { writer throws(CacheError) in try writer.sync() }
     }

@@ -37,6 +37,35 @@ extension LocalStoreConformance {
         try require(end.isEmpty, "nothing comes after the last change")
     }
 
+    func feedsKeysAlone(_ store: any LocalStore) async throws {
+        for number in 0..<30 { try await store.commit([put("key:\(number % 10)", [UInt8(number)])]) }
+        try await store.fill([RemoteFill(change: put("filled", [1]), expected: nil)])
+        try await store.commit([delete("key:3")])
+        let latest = try await feed(store)
+        try require(latest.count == 11, "each key stands once")
+        for limit in [1, 3, 11, 1000] {
+            var keys: [ChangedKeys.Element] = []
+            var seen = ChangeSequence.zero
+            var pages = 0
+            while true {
+                let page = try await store.changedKeys(after: seen, limit: limit)
+                try require(page.keys.count <= limit, "a page has at most as many keys as asked for")
+                try require(page.unreadable == 0, "every row of an intact store can be read")
+                keys += page.keys
+                guard page.through > seen else { break }
+                seen = page.through
+                pages += 1
+                try require(pages <= 20, "the pages come to an end")
+            }
+            try require(keys.map(\.key) == latest.map(\.key), "the keys are those of the feed, in its order")
+            try require(
+                keys.map(\.sequence) == latest.map(\.entry.sequence), "each key stands under its latest change")
+            try require(seen.number == 32, "the last page ends with the last change")
+        }
+        let none = try await store.changedKeys(after: ChangeSequence(7), limit: 0)
+        try require(none.keys.isEmpty && none.through.number == 7, "a limit of 0 gives nothing and goes nowhere")
+    }
+
     func watermarkNeverFalls(_ store: any LocalStore) async throws {
         try require(try await store.watermark() == .zero, "the watermark of an empty store is 0")
         try await store.commit([put("a", [1]), put("b", [1]), put("c", [1])])
@@ -143,6 +172,10 @@ extension LocalStoreConformance {
                 { () async throws(CacheError) in
                     _ = try await store.changes(after: .zero, origin: nil, limit: 1, byteLimit: 1)
                 }
+            ),
+            (
+                "changedKeys",
+                { () async throws(CacheError) in _ = try await store.changedKeys(after: .zero, limit: 1) }
             ),
             ("settle", { () async throws(CacheError) in try await store.settle(through: .zero, deadLetters: []) }),
             (

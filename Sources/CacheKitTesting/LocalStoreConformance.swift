@@ -40,6 +40,8 @@ public struct LocalStoreConformance: Sendable {
         case leaseIsExclusive
         /// Pages of the feed keep to count and bytes, and together hold every change once.
         case feedKeepsLimits
+        /// The feed without values has each changed key once, under its latest change, and comes to an end.
+        case feedsKeysAlone
         /// Maintenance never loses a change that waits, however long expired.
         case maintenanceSparesPendingChanges
         /// Values under an older key are found step by step, each once, and those under the current one never.
@@ -87,6 +89,7 @@ public struct LocalStoreConformance: Sendable {
         case .countsBacklog: try await countsBacklog(store)
         case .leaseIsExclusive: try await leaseIsExclusive(store)
         case .feedKeepsLimits: try await feedKeepsLimits(store)
+        case .feedsKeysAlone: try await feedsKeysAlone(store)
         case .maintenanceSparesPendingChanges: try await maintenanceSparesPendingChanges(store)
         case .findsOlderSeals: try await findsOlderSeals(store)
         case .resealComparesAndSets: try await resealComparesAndSets(store)

@@ -13,6 +13,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         var failure: CacheError?
         var readFailure: CacheError?
         var feedFailure: CacheError?
+        var altered: Set<CacheKey> = []
         var isClosed = false
         var hasForeignCommits = false
         var lease: Int?
@@ -57,6 +58,9 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         state.withLock { $0.hasForeignCommits = true }
     }
 
+    /// Alters the row of a key as someone without the file's keys would: it does not authenticate until it is written anew.
+    public func alter(_ key: CacheKey) { state.withLock { _ = $0.altered.insert(key) } }
+
     /// What was given up on.
     public var deadLetters: [DeadLetter] { state.withLock { $0.deadLetters } }
 
@@ -65,7 +69,15 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// What is held for each key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
-        try using { state in keys.map { state.rows[$0] } }
+        let entries = try using { state in
+            state.altered.isDisjoint(with: keys) ? keys.map { state.rows[$0] } : nil
+        }
+        guard let entries else { throw Self.tampered }
+        return entries
+    }
+
+    private static var tampered: CacheError {
+        CacheError(.tamperedStore, "a row of the store does not authenticate; run 'cachekit doctor'")
     }
 
     /// Numbers and keeps changes.
@@ -91,6 +103,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         _ change: LocalChange, _ origin: EntryOrigin, _ now: Timestamp, _ state: inout State
     ) -> ChangeSequence {
         state.sequence += 1
+        state.altered.remove(change.key)
         let sequence = ChangeSequence(state.sequence)
         state.rows[change.key] = StoredEntry(
             value: change.value, form: change.value == nil ? .plain : change.form, mode: change.mode,
@@ -118,21 +131,43 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     public func changes(
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
-        let failure = state.withLock { state in
-            defer { state.feedFailure = nil }
-            return state.feedFailure
-        }
-        if let failure { throw failure }
-        return try using { state in
+        try takeFeedFailure()
+        let changes: [Change]? = try using { state in
             var bytes = 0
             var changes: [Change] = []
             let rows = state.rows.filter { $0.value.sequence > after && (origin == nil || $0.value.origin == origin) }
             for (key, entry) in rows.sorted(by: { $0.value.sequence < $1.value.sequence }) {
                 bytes += entry.value?.count ?? 0
                 if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
+                if state.altered.contains(key) { return changes.isEmpty ? nil : changes }
                 changes.append(Change(key: key, entry: entry))
             }
             return changes
+        }
+        guard let changes else { throw Self.tampered }
+        return changes
+    }
+
+    private func takeFeedFailure() throws(CacheError) {
+        let failure = state.withLock { state in
+            defer { state.feedFailure = nil }
+            return state.feedFailure
+        }
+        if let failure { throw failure }
+    }
+
+    /// The feed without values.
+    public func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
+        try takeFeedFailure()
+        return try using { state in
+            let rows = state.rows.filter { $0.value.sequence > after }
+                .sorted { $0.value.sequence < $1.value.sequence }
+            let page = rows.prefix(limit)
+            let last = page.count == rows.count ? ChangeSequence(state.sequence) : page.last?.value.sequence ?? after
+            let intact = page.filter { !state.altered.contains($0.key) }
+            return ChangedKeys(
+                keys: intact.map { ChangedKeys.Element(key: $0.key, sequence: $0.value.sequence) }, through: last,
+                unreadable: page.count - intact.count)
         }
     }
 

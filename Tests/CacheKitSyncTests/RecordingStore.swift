@@ -45,6 +45,9 @@ final class RecordingStore: LocalStore {
         try await store.commit(changes)
     }
     func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await store.fill(fills) }
+    func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
+        try await store.changedKeys(after: after, limit: limit)
+    }
     func lastSequence() async throws(CacheError) -> ChangeSequence { try await store.lastSequence() }
     func watermark() async throws(CacheError) -> ChangeSequence { try await store.watermark() }
     func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {

@@ -197,4 +197,51 @@ struct CacheCoherenceTests {
         run.cancel()
         await run.value
     }
+
+    @Test(arguments: [CacheError.Code.tamperedStore, .damagedStore])
+    func `while the file can't say what changed, memory keeps nothing`(code: CacheError.Code) async throws {
+        let world = try await World(.localOnly)
+        try await world.namespace("n", of: Int.self).set(1, for: "k")
+        let run = Task { await world.cache.run() }
+        #expect(await eventually { world.clock.sleeperCount == 3 })
+        try await world.local.commitAsAnotherProcess([])
+        world.local.failNextFeed(CacheError(code, "broken"))
+        world.clock.advance(by: .milliseconds(50))
+        #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 3 })
+        #expect(try world.cache.memoryEntry(for: CacheKey("n:k")) == nil)
+        #expect(try await world.namespace("n", of: Int.self).get("k") == 1)
+        run.cancel()
+        await run.value
+    }
+
+    @Test func `an altered row empties memory once, and later changes of others are followed`() async throws {
+        let world = try await World(.localOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        try await numbers.set(1, for: "kept")
+        try await numbers.set(1, for: "k")
+        let run = Task { await world.cache.run() }
+        #expect(await eventually { world.clock.sleeperCount == 3 })
+        func change(_ name: String, _ number: UInt8) throws -> LocalChange {
+            let key = try CacheKey(name)
+            let sealed = try world.cache.sealer.seal([number], key: key, mode: .native)
+            return LocalChange(
+                key: key, value: sealed.bytes, form: sealed.form, mode: .native,
+                expiresAt: world.clock.now().advanced(by: .seconds(60)))
+        }
+        try await world.local.commitAsAnotherProcess([change("n:altered", 1), change("n:k", 2)])
+        try world.local.alter(CacheKey("n:altered"))
+        world.clock.advance(by: .milliseconds(50))
+        #expect(await eventually { (try? await numbers.get("k")) == 2 })
+        #expect(try world.cache.memoryEntry(for: CacheKey("n:kept")) == nil)
+        #expect(world.log.texts(.error).count == 1)
+        #expect(try await numbers.get("kept") == 1)
+        #expect(await eventually { world.clock.sleeperCount == 3 })
+        try await world.local.commitAsAnotherProcess([change("n:k", 3)])
+        world.clock.advance(by: .milliseconds(50))
+        #expect(await eventually { (try? await numbers.get("k")) == 3 })
+        #expect(try world.cache.memoryEntry(for: CacheKey("n:kept")) != nil)
+        #expect(world.log.texts(.error).count == 1)
+        run.cancel()
+        await run.value
+    }
 }

@@ -126,14 +126,29 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         }
     }
 
+    /// Drops everything; earlier reads may no longer fill.
+    func removeAll() {
+        state.withLock { state in
+            var stripes = state.stripes
+            for index in stripes.indices { stripes[index].generation &+= 1 }
+            Self.empty(&state)
+            state.stripes = stripes
+        }
+    }
+
     /// Drops everything and keeps nothing from now on.
     func close() {
         state.withLock { state in
-            let statistics = state.statistics
-            state = State()
-            state.statistics = statistics
+            Self.empty(&state)
             state.isClosed = true
         }
+    }
+
+    private static func empty(_ state: inout State) {
+        var emptied = State()
+        emptied.statistics = state.statistics
+        emptied.isClosed = state.isClosed
+        state = emptied
     }
 
     var statistics: MemoryStatistics {

@@ -40,6 +40,11 @@ struct MemoryTier: Sendable {
     @inline(__always)
     private func index(_ hash: Hash128) -> Int { Int(truncatingIfNeeded: hash.high) & mask }
 
+    /// Drops everything.
+    func removeAll() {
+        for shard in shards { shard.removeAll() }
+    }
+
     /// Drops everything and keeps nothing from now on.
     func close() {
         for shard in shards { shard.close() }

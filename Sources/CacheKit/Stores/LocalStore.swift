@@ -25,6 +25,12 @@ public protocol LocalStore: Sendable {
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change]
 
+    /// Which keys changed after `after`, at most `limit` at a time, whatever their origin; for whoever keeps values
+    /// elsewhere and only has to drop them.
+    ///
+    /// Unlike ``changes(after:origin:limit:byteLimit:)`` it goes past rows that do not authenticate, and counts them.
+    func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys
+
     /// The highest sequence committed, by any process.
     func lastSequence() async throws(CacheError) -> ChangeSequence
 

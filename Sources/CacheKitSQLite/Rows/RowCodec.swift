@@ -9,8 +9,10 @@ enum RowTable: UInt8, CaseIterable {
     var name: String { self == .entries ? "entries" : "overflow" }
 
     /// Every column that a read needs, in the order that ``RowCodec`` expects.
-    static let columns =
-        "key_hash, sealed_meta, version, change_seq, origin, base, expires_at, stale_at, accessed_at, key_fingerprint, value"
+    static let columns = columnsBesideValue + ", value"
+    /// The same without the value, which is not even read from the file then.
+    static let columnsBesideValue =
+        "key_hash, sealed_meta, version, change_seq, origin, base, expires_at, stale_at, accessed_at, key_fingerprint"
 }
 
 /// Seals rows and opens them; every read of a row passes through here.
@@ -27,6 +29,16 @@ struct RowCodec: Sendable {
     ///
     /// Reads from SQLite's own memory: no column is copied, and the plaintext lies on the stack.
     func metadata(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> RowMetadata {
+        let metadata = try metadataBesideValue(row, table: table)
+        let value = row.blob(10)
+        guard value.count == metadata.valueLength, RowMetadata.tag(of: value) == metadata.valueTag,
+            row.isNull(10) == metadata.isTombstone
+        else { throw Self.tampered }
+        return metadata
+    }
+
+    /// The same for a statement that leaves the value out, and so without comparing that.
+    func metadataBesideValue(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> RowMetadata {
         let opened = try? keys.withOpenedMetadata(row.blob(1), table: table, hash: row.blob(0)) { RowMetadata($0) }
         guard let metadata = opened, Self.columns(of: row, are: metadata) else { throw Self.tampered }
         return metadata
@@ -49,9 +61,7 @@ struct RowCodec: Sendable {
         } else {
             guard row.isNull(9) else { return false }
         }
-        let value = row.blob(10)
-        return value.count == metadata.valueLength && RowMetadata.tag(of: value) == metadata.valueTag
-            && row.isNull(10) == metadata.isTombstone
+        return true
     }
 
     /// The entry that a statement stands on, its value opened if it belongs to a plain namespace.

@@ -7,9 +7,13 @@ final class RowStatements {
     private let select: PreparedStatement
     private let feed: PreparedStatement
     private let feedOfOrigin: PreparedStatement
+    private let connection: SQLiteConnection
+    /// Prepared for its first use: most connections never ask.
+    private var feedOfKeys: PreparedStatement?
 
     init(_ table: RowTable, _ connection: SQLiteConnection) throws(CacheError) {
         self.table = table
+        self.connection = connection
         // An entry is found by its id; a colliding one by the whole hash.
         let condition = table == .entries ? "id = ?1" : "key_hash = ?1"
         select = try connection.prepare("SELECT \(RowTable.columns) FROM \(table.name) WHERE \(condition)")
@@ -43,6 +47,27 @@ final class RowStatements {
         try statement.bind(Int64(clamping: sequence.number), at: 1)
         try statement.bind(Int64(limit), at: 2)
         if let origin { try statement.bind(Int64(origin.rawValue), at: 3) }
+        return statement
+    }
+
+    /// A statement over the feed up to a change, without values; the caller steps and resets it.
+    func changedKeys(
+        after sequence: ChangeSequence, through last: UInt64, limit: Int
+    ) throws(CacheError) -> PreparedStatement {
+        let statement: PreparedStatement
+        if let feedOfKeys {
+            statement = feedOfKeys
+        } else {
+            statement = try connection.prepare(
+                """
+                SELECT \(RowTable.columnsBesideValue) FROM \(table.name) WHERE change_seq > ?1 AND change_seq <= ?3
+                ORDER BY change_seq LIMIT ?2
+                """)
+            feedOfKeys = statement
+        }
+        try statement.bind(Int64(clamping: sequence.number), at: 1)
+        try statement.bind(Int64(limit), at: 2)
+        try statement.bind(Int64(clamping: last), at: 3)
         return statement
     }
 }

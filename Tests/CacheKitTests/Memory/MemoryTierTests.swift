@@ -40,6 +40,20 @@ struct MemoryTierTests {
         #expect(Set(hashes.map { tier.stripe($0) }).count == 4 * 64)
     }
 
+    @Test func `an emptied tier holds nothing, takes no fill of a read from before, and goes on`() {
+        let tier = tier(bytes: 100_000, shards: 4)
+        let hashes = (0..<UInt64(500)).map { Hash128(low: $0 << 32, high: $0) }
+        let now = Timestamp(milliseconds: 1)
+        for hash in hashes { tier.shard(hash).put(hash, entry) }
+        let tickets = hashes.map { tier.shard($0).ticket($0) }
+        tier.removeAll()
+        #expect(tier.statistics.entries == 0 && tier.statistics.bytes == 0)
+        for (hash, ticket) in zip(hashes, tickets) { tier.shard(hash).fill(hash, with: entry, ticket: ticket) }
+        #expect(hashes.allSatisfy { tier.entry($0, now: now) == nil })
+        for hash in hashes { tier.shard(hash).fill(hash, with: entry, ticket: tier.shard(hash).ticket(hash)) }
+        #expect(hashes.allSatisfy { tier.entry($0, now: now) != nil })
+    }
+
     @Test func `a closed tier holds nothing`() {
         let tier = tier(bytes: 100_000, shards: 4)
         let hash = Hash128(low: 1, high: 1)
