@@ -114,7 +114,7 @@ let package = Package(
             dependencies: [
                 "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
             ]),
-        .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitTesting"]),
+        .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitSQLite", "CacheKitTesting"]),
         .testTarget(
             name: "CrashTests", dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite"]),
         .testTarget(name: "TidyTests"),

@@ -12,6 +12,18 @@ public struct SQLiteConfiguration: Sendable {
         case relaxed
     }
 
+    /// What becomes of a file that is found damaged, or altered without its keys, when it is opened.
+    public enum DamageResponse: Sendable {
+        /// Opening fails, and nothing is changed.
+        case refuse
+        /// The file is set aside as `<path>-damaged` (log: `<path>-damaged-wal`), where it replaces the last such one; a warning is
+        /// logged, and opening goes on with a new file. For a pure cache: everything it held is lost to the cache.
+        ///
+        /// Never for a file that was opened with a remote, for it may hold writes that were not sent; nor for one in use by
+        /// another process, of a newer format, or under another master key or tenant as far as that can still be read.
+        case recreate
+    }
+
     /// Path of the database; its folder must exist. The log and shared memory lie beside it.
     public var path: String
     /// What an acknowledged write survives; `.full` unless set.
@@ -19,6 +31,9 @@ public struct SQLiteConfiguration: Sendable {
     /// Bytes of the database that rows may fill before the least recently used synchronised ones go; 1 GiB unless set,
     /// at least 1 MiB.
     public var sizeLimit: Int = 1 << 30
+    /// What becomes of a file that is found damaged when it is opened; ``DamageResponse/refuse`` unless set. The other choice
+    /// is for a cache without a remote, and with one it is ``CacheError/Code/invalidConfiguration``.
+    public var onDamage: DamageResponse = .refuse
     /// How long a write waits for another process; 5 seconds unless set, at most 10 minutes.
     public var busyTimeout: Duration = .seconds(5)
     /// The largest value, in bytes as Redis holds it; 64 MiB unless set, at most 512 MiB.
@@ -77,11 +92,11 @@ public struct SQLiteConfiguration: Sendable {
 }
 
 extension SQLiteConfiguration: LocalStoreProvider {
-    /// Opens the file, or creates it if there is none or it is empty.
+    /// Opens the file, or creates it if there is none.
     ///
     /// - Throws: `wrongMasterKey`, `notADatabase`, `newerFormat`, `damagedStore`, `tamperedStore`, `readOnlyStore`,
     ///   `unsafePermissions`, `diskFull`, `inputOutput`, `storeBusy`; `invalidConfiguration` also for another tenant's file. A file that exists
-    ///   is never recreated.
+    ///   is never recreated, unless ``onDamage`` says so.
     public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? {
         try await SQLiteStore.open(self, context)
     }

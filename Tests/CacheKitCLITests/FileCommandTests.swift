@@ -103,8 +103,10 @@ struct FileCommandTests {
         #expect(try Data(contentsOf: tool.folder.appending(path: "cache.db")) == before)
         #expect(
             try await tool.run("migrate", "--json").output == #"{"format":1,"newest_format":1,"applied":[]}"# + "\n")
-        // An empty file is one that lacks every migration.
-        _ = FileManager.default.createFile(atPath: tool.path("empty.db"), contents: Data())
+        // An empty file whose making was interrupted is one that lacks every migration.
+        for name in ["empty.db", "empty.db-new"] {
+            _ = FileManager.default.createFile(atPath: tool.path(name), contents: Data())
+        }
         let empty = try await tool.run("migrate", "--dry-run", "--database", tool.path("empty.db"), "--json")
         #expect(empty.output == #"{"format":0,"newest_format":1,"missing":["m0001_initial.sql"]}"# + "\n")
         let made = try await tool.run("migrate", "--database", tool.path("empty.db"), "--json")

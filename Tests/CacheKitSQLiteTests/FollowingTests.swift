@@ -58,7 +58,7 @@ import Testing
                 #expect(try cache.memoryEntry(for: CacheKey("n:key0")) == nil, "round \(round)")
             }
             // Put in order again for the next round.
-            try await runSQL(
+            try runSQL(
                 fixture.path, "DELETE FROM entries WHERE change_seq >= \(altered) AND change_seq <> \(altered + 1)")
             #expect(await eventually { fixture.clock.sleeperCount == 3 })
         }

@@ -96,7 +96,7 @@ import Testing
     @Test func `creation that fails leaves an empty file, which is created by the next`() async throws {
         let broken = [Migration(number: 1, name: "m0001_test.sql", sql: Migrations.all[0].sql + Array("; oops".utf8))]
         #expect(await code { _ = try await open(broken) } != nil)
-        #expect(try traces().mapValues { $0[0] } == ["cache.db": 0])
+        #expect(try traces().mapValues { $0[0] } == ["cache.db": 0, "cache.db-new": 0])
         let store = try await fixture.open()
         await store.close()
         #expect(try queryInteger(fixture.path, "PRAGMA auto_vacuum") == 2)
@@ -151,10 +151,10 @@ import Testing
     @Test func `planning for a file that is not there, or is empty, creates none`() async throws {
         #expect(await code { _ = try await plan() } == .inputOutput)
         #expect(try traces().isEmpty)
-        _ = FileManager.default.createFile(atPath: fixture.path, contents: Data())
+        for name in ["", "-new"] { _ = FileManager.default.createFile(atPath: fixture.path + name, contents: Data()) }
         #expect(try await plan().format == 0)
         #expect(try await plan().missing == Migrations.all.map(\.name))
-        #expect(try traces().mapValues { $0[0] } == ["cache.db": 0])
+        #expect(try traces().mapValues { $0[0] } == ["cache.db": 0, "cache.db-new": 0])
         let odd = fixture.folder + "/100% odd?name#.db"
         let store = try await fixture.open { $0.path = odd }
         await store.close()

@@ -24,7 +24,7 @@ struct Doctor: AsyncParsableCommand {
 
     func run() async throws {
         let path = try store.requiredDatabasePath()
-        let file = SQLiteConfiguration(path: path)
+        let file = StoreOptions.file(path)
         if let setAside { try await run(file, setAside: setAside) }
         let found = try await file.examine(keyring: keyring(), tenant: store.tenant, clock: SystemClock())
         print(found)

@@ -19,7 +19,7 @@ struct Export: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let file = SQLiteConfiguration(path: try store.existingDatabasePath())
+        let file = StoreOptions.file(try store.existingDatabasePath())
         let opener = try DocumentOpener(try store.encryption(), tenant: store.tenant)
         let prefix = (namespace.namespace.map { "\($0):" } ?? "") + prefix
         let skipped = Skipped()

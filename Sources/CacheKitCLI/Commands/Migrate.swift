@@ -18,7 +18,7 @@ struct Migrate: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let file = SQLiteConfiguration(path: try store.existingDatabasePath())
+        let file = StoreOptions.file(try store.existingDatabasePath())
         let plan = try await file.migrationPlan()
         if !dryRun { try await withFile(store) { _ in } }
         var fields = Report()

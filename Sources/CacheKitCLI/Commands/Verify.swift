@@ -41,7 +41,7 @@ struct Verify: AsyncParsableCommand {
     private func verifyRows(_ path: String) async throws(CacheError) -> VerifyReport {
         let configuration = store.configuration
         let file = try await SQLiteStore.open(
-            SQLiteConfiguration(path: path),
+            StoreOptions.file(path),
             LocalStoreContext(
                 keyring: try store.keyring(), tenant: configuration.tenant, hasRemote: false,
                 clock: configuration.clock,

@@ -6,7 +6,7 @@ import CacheKitSQLite
 func withFile<Result>(_ options: StoreOptions, _ body: (SQLiteStore) async throws -> Result) async throws -> Result {
     let configuration = options.configuration
     let file = try await SQLiteStore.open(
-        SQLiteConfiguration(path: try options.requiredDatabasePath()),
+        StoreOptions.file(try options.requiredDatabasePath()),
         LocalStoreContext(
             keyring: try options.keyring(), tenant: configuration.tenant, hasRemote: false, clock: configuration.clock,
             logger: configuration.logger))

@@ -91,6 +91,15 @@ struct StoreOptions: ParsableArguments {
             creatingDatabase: creatingDatabase, patience: databasePath == nil ? .seconds(5) : .seconds(2))
     }
 
+    /// The file as a command opens it. How large it may grow is set where the service is configured, and no command knows
+    /// that: whatever a command does, it evicts nothing.
+    static func file(_ path: String) -> SQLiteConfiguration {
+        var file = SQLiteConfiguration(path: path)
+        // No SQLite file grows so large (https://www.sqlite.org/limits.html#max_page_count).
+        file.sizeLimit = 1 << 50
+        return file
+    }
+
     func keyring() throws(CacheError) -> Keyring {
         guard let keyFile else { return try Keyring.environment() }
         return try Keyring(
@@ -117,7 +126,7 @@ struct StoreOptions: ParsableArguments {
 
     /// The file, with room for the largest value that the command takes.
     func file(_ path: String) -> SQLiteConfiguration {
-        var file = SQLiteConfiguration(path: path)
+        var file = Self.file(path)
         let stored = ByteStorage.maximumPackedByteCount(maxValue.count) + 64
         file.maximumValueBytes = max(file.maximumValueBytes, min(stored, SQLiteConfiguration.greatestValueBytes))
         return file

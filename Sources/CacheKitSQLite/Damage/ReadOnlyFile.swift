@@ -17,6 +17,8 @@ struct ReadOnlyFile {
     /// A connection that writes nothing, not even where the log is damaged.
     static func connect(_ configuration: SQLiteConfiguration) throws(CacheError) -> SQLiteConnection {
         let path = configuration.path
+        // Beside an empty file SQLite deletes the log, even through a connection that only reads.
+        guard DatabaseFile.byteCount(path) > 0 else { return try SQLiteConnection(configuration, access: .unchanged) }
         let hasLog = DatabaseFile.byteCount(path + "-wal") > 0
         // Without a log the file alone is the whole truth; shared memory says that a process may be about to write one.
         guard hasLog || DatabaseFile.exists(path + "-shm") else {

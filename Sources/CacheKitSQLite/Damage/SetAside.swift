@@ -30,7 +30,21 @@ extension SQLiteConfiguration {
     public func setAside(into path: String, _ context: LocalStoreContext) async throws(CacheError) -> SetAsideReport {
         try validate()
         let kept = try SetAsideFile(path)
-        let hasSetLogAside = try await SystemThread.run { () throws(CacheError) in try setLogAside(into: path + "-wal")
+        do throws(CacheError) {
+            return try await setAside(into: kept, logInto: path + "-wal", context)
+        } catch {
+            // Or the next try would find its place taken.
+            kept.removeIfEmpty()
+            throw error
+        }
+    }
+
+    private func setAside(
+        into kept: SetAsideFile, logInto logPath: String, _ context: LocalStoreContext
+    ) async throws(CacheError) -> SetAsideReport {
+        let hasSetLogAside = try await SystemThread.run { () throws(CacheError) in
+            try requireKey(context.keyring)
+            return try setLogAside(into: logPath)
         }
         let store = try await SQLiteStore.open(self, context)
         do throws(CacheError) {
@@ -41,6 +55,16 @@ extension SQLiteConfiguration {
         } catch {
             await store.close()
             throw error
+        }
+    }
+
+    /// Refuses a wrong master key before the log is touched; what else is wrong with the file, opening it finds.
+    private func requireKey(_ keyring: Keyring) throws(CacheError) {
+        guard DatabaseFile.exists(path) else { return }
+        do throws(CacheError) {
+            _ = try ReadOnlyFile(self, ReadOnlyFile.connect(self)).codec(keyring)
+        } catch  where error.code != .wrongMasterKey {
+            return
         }
     }
 

@@ -10,10 +10,12 @@ internal import CacheKitCore
 
 /// A new file, its owner's alone, that keeps what is taken out of a database: one row to a line.
 final class SetAsideFile: Sendable {
+    private let path: String
     private let descriptor: Int32
 
     /// Creates the file; one that exists is never touched.
     init(_ path: String) throws(CacheError) {
+        self.path = path
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             if errno == EEXIST {
@@ -37,6 +39,12 @@ final class SetAsideFile: Sendable {
     /// Makes what was written last, before it goes from the database.
     func sync() throws(CacheError) {
         guard fsync(descriptor) == 0 else { throw CacheError(errno: errno, "syncing what is set aside") }
+    }
+
+    /// Removes the file if nothing was kept in it.
+    func removeIfEmpty() {
+        var status = stat()
+        if fstat(descriptor, &status) == 0, status.st_size == 0 { unlink(path) }
     }
 
     /// Appends the whole of another file.

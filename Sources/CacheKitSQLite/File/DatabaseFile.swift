@@ -19,6 +19,8 @@ enum DatabaseFile {
     ///
     /// SQLite gives log and shared memory the mode of the database.
     static func createIfMissing(_ path: String) throws(CacheError) {
+        guard !exists(path) else { return }
+        try CreationMark.set(path)
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             if errno == EEXIST { return }
@@ -29,8 +31,8 @@ enum DatabaseFile {
         guard fchmod(descriptor, 0o600) == 0 else { throw CacheError(errno: errno, "setting the file's mode") }
     }
 
-    /// Whether the file that a connection was opened on is empty, and so new: creation stopped before its one transaction, or
-    /// has not begun.
+    /// Whether the file that a connection was opened on is empty and new: creation stopped before its one transaction, or
+    /// has not begun. An empty file that nobody was making has lost what it held.
     ///
     /// Anything else must be a CacheKit database. Looks at the header only, and through SQLite's own descriptor: closing
     /// another one would release every lock that this process holds on the file
@@ -45,7 +47,12 @@ enum DatabaseFile {
             // The schema is written before the log comes into use: a log beside an empty file means a loss. So does the
             // lease, which is made when a file is first opened with a remote.
             guard byteCount(path + "-wal") == 0, !exists(path + "-lease") else { throw truncated }
-            return true
+            guard !CreationMark.isSet(path) else { return true }
+            // Whoever made it may have finished between the two looks.
+            guard byteCount(path) == 0 else { return try isNew(connection, path) }
+            throw CacheError(
+                .damagedStore,
+                "the file is empty, so what it held is lost; restore a backup, or remove it to begin with an empty one")
         }
         try checkHeader(connection.rawBytes(count: count), path)
         return false
@@ -85,6 +92,17 @@ enum DatabaseFile {
     static func exists(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0
+    }
+
+    /// Makes names in the file's folder durable.
+    static func syncFolder(of path: String) throws(CacheError) {
+        let descriptor = open(FilePermissions.folder(of: path), O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CacheError(errno: errno, "opening the database's folder") }
+        defer { close(descriptor) }
+        // Some file systems know no such call for folders, and keep names in order without it.
+        guard fsync(descriptor) == 0 || errno == EINVAL else {
+            throw CacheError(errno: errno, "syncing the database's folder")
+        }
     }
 
     /// Length of a file; 0 if there is none.

@@ -15,10 +15,31 @@ struct OpenedFile: Sendable {
 
     var codec: RowCodec { RowCodec(keys: keys, hashBits: configuration.hashBits) }
 
-    /// Creates or checks the file, migrates it, unwraps its keys; closes its connection again.
+    /// Creates or checks the file, migrates it, unwraps its keys; closes its connection again. A damaged one is made anew
+    /// where that was asked for and nothing speaks against it.
     static func open(_ configuration: SQLiteConfiguration, _ context: LocalStoreContext) throws(CacheError)
         -> OpenedFile
     {
+        guard configuration.onDamage == .recreate else { return try openAsItIs(configuration, context) }
+        guard !context.hasRemote else { throw Recreation.remoteIsConfigured }
+        let recreation = Recreation(configuration: configuration, context: context)
+        // More than twice only where other processes find the same damage.
+        for _ in 0..<8 {
+            let found = recreation.lookAtFile()
+            do throws(CacheError) {
+                return try openAsItIs(configuration, context)
+            } catch  where [.damagedStore, .tamperedStore].contains(error.code) {
+                try recreation.setAside(found, because: error)
+            } catch  where error.code == .inputOutput && found != recreation.lookAtFile() {
+                // Set aside by another process, between two looks of this one.
+            }
+        }
+        return try openAsItIs(configuration, context)
+    }
+
+    private static func openAsItIs(
+        _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
+    ) throws(CacheError) -> OpenedFile {
         let path = configuration.path
         try FilePermissions.checkFolder(of: path, context.logger)
         try DatabaseFile.createIfMissing(path)
@@ -37,6 +58,7 @@ struct OpenedFile: Sendable {
             try connection.execute("PRAGMA page_size=\(configuration.pageSize)", "creating the database")
         }
         try create(connection, configuration, context)
+        CreationMark.remove(path)
         try useLog(connection, configuration)
         let file = try unlock(connection, configuration, context)
         let clock = try OwnRecords.check(connection, MetaTable(connection), file.codec)

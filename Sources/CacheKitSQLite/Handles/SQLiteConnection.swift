@@ -74,15 +74,37 @@ final class SQLiteConnection {
     /// Leaves the log as it is when this connection closes as the last one.
     func keepLogOnClose() { _ = ck_db_config_flag(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
 
-    /// So many first bytes of the file as they lie there, of at least that length; takes no lock.
-    func rawBytes(count: Int) throws(CacheError) -> [UInt8] {
+    /// The file as the VFS has it open.
+    private func openFile() throws(CacheError) -> (UnsafeMutablePointer<sqlite3_file>, sqlite3_io_methods) {
         var pointer: UnsafeMutablePointer<sqlite3_file>?
-        var result = sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &pointer)
-        guard result == SQLITE_OK, let file = pointer, let read = file.pointee.pMethods?.pointee.xRead else {
+        let result = sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &pointer)
+        guard result == SQLITE_OK, let pointer, let methods = pointer.pointee.pMethods else {
             throw CacheError(sqlite: result == SQLITE_OK ? SQLITE_IOERR : result, "reading the database file")
         }
+        return (pointer, methods.pointee)
+    }
+
+    /// Locks out every other connection to the file, of any process, until this one closes; `false` if there is one.
+    ///
+    /// For a file that SQLite itself may refuse to read, so without asking it. Every connection holds a shared lock once it has read
+    /// (https://www.sqlite.org/walformat.html#file_locks). This one must not have, and must not read afterwards.
+    func lockOutOthers() throws(CacheError) -> Bool {
+        let (file, methods) = try openFile()
+        guard let lock = methods.xLock else { return false }
+        for kind in [SQLITE_LOCK_SHARED, SQLITE_LOCK_EXCLUSIVE] {
+            let result = lock(file, kind)
+            if result & 0xff == SQLITE_BUSY { return false }
+            guard result == SQLITE_OK else { throw CacheError(sqlite: result, "locking the database file") }
+        }
+        return true
+    }
+
+    /// So many first bytes of the file as they lie there, of at least that length; takes no lock.
+    func rawBytes(count: Int) throws(CacheError) -> [UInt8] {
+        let (file, methods) = try openFile()
+        guard let read = methods.xRead else { throw CacheError(sqlite: SQLITE_IOERR, "reading the database file") }
         var bytes = [UInt8](repeating: 0, count: count)
-        result = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress, Int32($0.count), 0) }
+        let result = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress, Int32($0.count), 0) }
         guard result == SQLITE_OK else { throw CacheError(sqlite: result, "reading the database file") }
         return bytes
     }

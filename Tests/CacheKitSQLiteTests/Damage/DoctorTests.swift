@@ -164,6 +164,15 @@ import Testing
         }
     }
 
+    @Test func `looking at an emptied file leaves the log beside it as it is`() async throws {
+        try await withFile(log: true) { image, path in
+            try image.write(path, database: Data())
+            #expect(try await examine(image, path).code == .damagedStore)
+            #expect(await code { _ = try await salvage(image, path) } == .damagedStore)
+            #expect(try Data(contentsOf: URL(filePath: path + "-wal")) == image.log)
+        }
+    }
+
     @Test func `a damaged log is told, and set aside whole`() async throws {
         try await withFile(log: true) { image, path in
             var log = image.log
@@ -180,6 +189,31 @@ import Testing
             let store = try await image.open(path)
             #expect(try await store.verify().isClean)
             await store.close()
+        }
+    }
+
+    @Test func `a refused setting aside leaves nothing behind, and the next try finds its place free`() async throws {
+        try await withFile(log: true) { image, path in
+            var log = image.log
+            log[40] ^= 1
+            try log.write(to: URL(filePath: path + "-wal"))
+            let file = try Data(contentsOf: URL(filePath: path))
+            let wrong = try Keyring(current: MasterKey.generate())
+            let configuration = DamageImage.configuration(path)
+            let refusal = await code {
+                _ = try await configuration.setAside(into: path + "-aside", DamageImage.context(wrong))
+            }
+            #expect(refusal == .wrongMasterKey)
+            #expect(try Data(contentsOf: URL(filePath: path + "-wal")) == log)
+            #expect(try Data(contentsOf: URL(filePath: path)) == file)
+            for name in ["-aside", "-aside-wal"] { #expect(!FileManager.default.fileExists(atPath: path + name)) }
+            var elsewhere = DamageImage.context(image.keyring)
+            elsewhere.tenant = "tenant-two"
+            #expect(
+                await code { _ = try await configuration.setAside(into: path + "-other", elsewhere) }
+                    == .invalidConfiguration)
+            #expect(!FileManager.default.fileExists(atPath: path + "-other"))
+            _ = try await configuration.setAside(into: path + "-aside", DamageImage.context(image.keyring))
         }
     }
 

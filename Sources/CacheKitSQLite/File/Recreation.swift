@@ -1,0 +1,126 @@
+internal import CacheKit
+internal import CacheKitCore
+internal import Logging
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#else
+    internal import Darwin
+#endif
+
+/// Sets a damaged file aside, so that a new one can be made in its place.
+///
+/// What is kept, one generation of it: `<path>-damaged` with its log as `-damaged-wal`, so that `doctor` and `export` work on it. A
+/// log without its file is kept as `<path>-damaged-log`: beside another file SQLite would apply it.
+struct Recreation {
+    let configuration: SQLiteConfiguration
+    let context: LocalStoreContext
+
+    /// Which file stands at the path: another one afterwards means that somebody else has acted. A file that was set aside
+    /// keeps its inode, so a new one can't have the same.
+    struct Found: Equatable {
+        var device: UInt64
+        var inode: UInt64
+        var isEmpty: Bool
+    }
+
+    private var path: String { configuration.path }
+
+    static var remoteIsConfigured: CacheError {
+        CacheError(
+            .invalidConfiguration,
+            "a file with a remote may hold writes that were not sent, and is never recreated; set onDamage to refuse")
+    }
+
+    func lookAtFile() -> Found? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        return Found(
+            device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino),
+            isEmpty: status.st_size == 0)
+    }
+
+    /// Sets the file aside, unless another process has by now.
+    ///
+    /// - Throws: the error that opening met, where the file has to stay; what else is wrong with the file, if that can be told.
+    func setAside(_ found: Found?, because error: CacheError) throws(CacheError) {
+        guard try isPureCache() else {
+            context.logger.error(
+                "the damaged file is not made anew: it was opened with a remote and may hold writes that were not sent")
+            throw error
+        }
+        let deadline = ContinuousClock.now + configuration.busyTimeout
+        while lookAtFile() == found, let found {
+            // A connection for each try: SQLite may keep half of a lock that it did not get.
+            guard let connection = try? SQLiteConnection(configuration) else { return }
+            if try connection.lockOutOthers() {
+                // Once more: now nobody can come in between.
+                guard lookAtFile() == found, !DatabaseFile.exists(path + "-lease"), !isReadied(found) else { return }
+                try move(found)
+                context.logger.warning(
+                    "the file was damaged and is made anew: what it held is lost to the cache; it is kept beside it",
+                    metadata: ["kept": "\(path)-damaged", "error": "\(error)"])
+                return
+            }
+            guard ContinuousClock.now < deadline else { throw error }
+            SystemThread.pause(milliseconds: 5)
+        }
+    }
+
+    /// Whether another process has set the log aside and not made the new file yet.
+    private func isReadied(_ found: Found) -> Bool {
+        found.isEmpty && CreationMark.isSet(path) && DatabaseFile.byteCount(path + "-wal") == 0
+    }
+
+    /// Whether nothing says that the file ever had a remote.
+    ///
+    /// - Throws: `wrongMasterKey`, `newerFormat` and another tenant's file, as far as they can be told.
+    private func isPureCache() throws(CacheError) -> Bool {
+        // Made when a file is first opened with a remote; a copy may lack it, and then its record tells.
+        guard !DatabaseFile.exists(path + "-lease") else { return false }
+        do throws(CacheError) {
+            let file = try ReadOnlyFile(configuration, ReadOnlyFile.connect(configuration))
+            _ = try MigrationRunner(connection: file.connection, migrations: configuration.migrations).format()
+            try OpenedFile.checkOldestReader(file.meta)
+            let keys = try file.codec(context.keyring).keys
+            if try file.meta.sealed("has_remote", keys) == [1] { return false }
+            if let tenant = try file.meta.sealed("tenant", keys), tenant != Array(context.tenant.utf8) {
+                throw OpenedFile.otherTenant
+            }
+        } catch  where ![.wrongMasterKey, .newerFormat, .invalidConfiguration].contains(error.code) {
+            // Too damaged to be asked: the lease alone decides.
+        }
+        return true
+    }
+
+    /// In this order, so that whoever comes after an interruption finds an empty place, or an empty file with a log, and goes on.
+    private func move(_ found: Found) throws(CacheError) {
+        if found.isEmpty {
+            try rename("-wal", "-damaged-log")
+            // The name stays: processes that are about to open it all make the same file.
+            try CreationMark.set(path)
+        } else {
+            // Else they would be taken for the new one's.
+            for suffix in ["-damaged-wal", "-damaged-journal", "-damaged-log"] { unlink(path + suffix) }
+            try rename("", "-damaged")
+            try rename("-wal", "-damaged-wal")
+        }
+        try rename("-journal", "-damaged-journal")
+        unlink(path + "-shm")
+        try DatabaseFile.syncFolder(of: path)
+    }
+
+    private func rename(_ suffix: String, _ kept: String) throws(CacheError) {
+        guard DatabaseFile.exists(path + suffix) else { return }
+        #if canImport(Glibc)
+            let result = Glibc.rename(path + suffix, path + kept)
+        #elseif canImport(Musl)
+            let result = Musl.rename(path + suffix, path + kept)
+        #else
+            let result = Darwin.rename(path + suffix, path + kept)
+        #endif
+        guard result == 0 else { throw CacheError(errno: errno, "setting the damaged file aside") }
+    }
+}
