@@ -33,7 +33,7 @@ crash: deps ## Kill a writing process at random moments, 300 rounds
 	CACHEKIT_CRASH_ROUNDS=300 $(SWIFT) test --filter CrashTests
 
 endurance: deps ## Run the long forms of the SQLite tier's tests: power cuts, damage, bounds, several processes
-	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter CacheKitSQLiteTests
+	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests'
 
 sanitize: deps ## Run the tests under the address and the thread sanitizer
 	@Scripts/sanitize.sh

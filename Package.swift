@@ -116,7 +116,8 @@ let package = Package(
             ]),
         .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitSQLite", "CacheKitTesting"]),
         .testTarget(
-            name: "CrashTests", dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite"]),
+            name: "CrashTests",
+            dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

@@ -5,11 +5,19 @@ import Foundation
 import Logging
 
 // Works on a file until its parent kills it. Arguments: path, hex of the master keys (the current one first, separated by
-// commas), seed, durability, what becomes of the previous keys. Or `fork`: what a forked child inherits.
+// commas), seed, durability, what becomes of the previous keys. Or `fork`: what a forked child inherits. Or `share`, path, key,
+// its number, how many there are, end on the monotonic clock: one of several on a file, which ends by itself.
 
 let arguments = CommandLine.arguments
 if arguments.count == 2, arguments[1] == "fork" {
     try sealInForkedChildren()
+    exit(0)
+}
+if arguments.count == 7, arguments[1] == "share", let index = Int(arguments[4]), let count = Int(arguments[5]),
+    let end = UInt64(arguments[6])
+{
+    let keyring = try Keyring(current: MasterKey(hex: arguments[3]))
+    try await SharedFileWorkload(path: arguments[2], keyring: keyring, index: index, count: count, end: end).run()
     exit(0)
 }
 guard arguments.count == 6, let seed = UInt64(arguments[3]) else {

@@ -2,7 +2,9 @@ import CacheKitCore
 import Foundation
 
 /// The process `CrashChild`, and the lines that it says.
-struct ChildProcess {
+///
+/// `@unchecked Sendable` because whoever waits for the child is alone with it.
+struct ChildProcess: @unchecked Sendable {
     private let process = Process()
     private let output = Pipe()
 
@@ -48,6 +50,13 @@ struct ChildProcess {
         let bytes = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         return (process.terminationStatus, Self.lines(bytes))
+    }
+
+    /// The same on a thread of its own, so that several are heard at once.
+    func ended() async throws -> (status: Int32, lines: [String]) {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread { continuation.resume(with: Result { try run() }) }.start()
+        }
     }
 
     /// Whether the child was killed, rather than having ended by an error of its own.

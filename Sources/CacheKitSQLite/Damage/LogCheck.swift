@@ -88,7 +88,7 @@ struct LogCheck: Equatable {
             let isCommit = LogHeader.word(frame, 4) != 0
             if isReadable {
                 sum = header.sum(sum, frame)
-                isReadable = sum == LogSum(frame, at: 16)
+                isReadable = header.accepts(frame) && sum == LogSum(frame, at: 16)
             }
             if isReadable {
                 check.frames += 1

@@ -75,8 +75,13 @@ struct LogHeader {
         return nil
     }
 
-    /// Whether a frame belongs to this round of the log.
-    func owns(_ frame: [UInt8]) -> Bool { frame[8..<16].elementsEqual(salts) }
+    /// Whether a frame belongs to this round of the log: each round changes both salts, so one that fits is enough.
+    func owns(_ frame: [UInt8]) -> Bool {
+        frame[8..<12].elementsEqual(salts.prefix(4)) || frame[12..<16].elementsEqual(salts.suffix(4))
+    }
+
+    /// Whether SQLite takes a frame for one of this round: both salts fit.
+    func accepts(_ frame: [UInt8]) -> Bool { frame[8..<16].elementsEqual(salts) }
 
     /// The checksum after a frame, given the one before it.
     func sum(_ before: LogSum, _ frame: [UInt8]) -> LogSum {

@@ -7,6 +7,8 @@ final class SQLiteConnection {
     let database: OpaquePointer
     /// Frames in the log after the last commit of this connection, where they are counted.
     private let frames: UnsafeMutablePointer<Int32>
+    /// A place that does not move, for SQLite to hand back.
+    private let waiting: UnsafeMutablePointer<BusyWait>
 
     /// What a connection may do to the file and what lies beside it.
     enum Access {
@@ -33,6 +35,8 @@ final class SQLiteConnection {
         database = pointer
         frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         frames.initialize(to: 0)
+        waiting = UnsafeMutablePointer<BusyWait>.allocate(capacity: 1)
+        waiting.initialize(to: BusyWait(timeout: .zero))
         setBusyTimeout(configuration.busyTimeout)
         // The file may come from anyone: nothing in its schema may call functions, and no SQL may break the file itself
         // (https://www.sqlite.org/security.html).
@@ -48,8 +52,10 @@ final class SQLiteConnection {
     deinit {
         // v2: statements that are still alive keep the connection as a zombie until they go.
         sqlite3_wal_hook(database, nil, nil)
+        sqlite3_busy_handler(database, nil, nil)
         sqlite3_close_v2(database)
         frames.deallocate()
+        waiting.deallocate()
     }
 
     /// The path as a URI; every byte that could mean something in one is escaped.
@@ -141,9 +147,17 @@ final class SQLiteConnection {
 
     /// How long SQLite itself waits for a lock; 0 for not at all.
     func setBusyTimeout(_ timeout: Duration) {
-        let (seconds, attoseconds) = timeout.components
-        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
-        sqlite3_busy_timeout(database, Int32(clamping: max(0, milliseconds)))
+        waiting.pointee = BusyWait(timeout: timeout)
+        guard timeout > .zero else {
+            sqlite3_busy_handler(database, nil, nil)
+            return
+        }
+        sqlite3_busy_handler(
+            database,
+            { waiting, count in
+                guard let waiting = waiting?.assumingMemoryBound(to: BusyWait.self) else { return 0 }
+                return waiting.pointee.wait(isFirst: count == 0) ? 1 : 0
+            }, waiting)
     }
 
     /// Runs statements that give no rows; the text is ours, never a caller's.

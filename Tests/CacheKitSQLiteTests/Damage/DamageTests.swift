@@ -70,6 +70,31 @@ import Testing
         #expect(refused > 0 && lost > 0, "refused \(refused), lost \(lost)")
     }
 
+    @Test func `a flipped salt of a commit, which only SQLite's own check of the log would notice, is damage`()
+        async throws
+    {
+        let image = try await DamageImage.make(withLog: true)
+        let frame = 24 + 512
+        var refused = 0
+        try await withFolder { path in
+            for start in stride(from: 32, to: image.log.count, by: frame) {
+                for byte in 8..<16 {
+                    var log = image.log
+                    log[start + byte] ^= 0x10
+                    try image.write(path, log: log)
+                    let observation = await DamageObservation(image, path)
+                    guard case .success = observation.open else {
+                        refused += 1
+                        continue
+                    }
+                    #expect(
+                        image.states.suffix(2).contains { observation.violations($0).isEmpty }, "frame at \(start)")
+                }
+            }
+        }
+        #expect(refused > 0)
+    }
+
     @Test func `a file cut short is refused, at each page and between`() async throws {
         let image = try await DamageImage.make(withLog: false)
         let every = TestEffort.isLong ? 1 : 37
