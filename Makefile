@@ -26,7 +26,8 @@ test: deps ## Run all tests
 interop: deps ## Prove both ways against the real Python SDK on a throwaway Redis
 	@Scripts/interop.sh
 
-bench: deps ## Pair every figure with its floor; JSON in .build/bench.json
+bench: ## Pair every figure with its floor; JSON in .build/bench.json
+	@Scripts/install-deps.sh --bench
 	$(SWIFT) run -c release --package-path Benchmarks bench
 
 crash: deps ## Kill a writing process at random moments, 300 rounds

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# install-deps.sh [--demo]: installs the Debian packages that are missing; says nothing and asks nothing when none is.
+# install-deps.sh [--demo | --bench]: installs the Debian packages that are missing; says nothing and asks nothing when none is.
 set -euo pipefail
 
 packages=(libsqlite3-dev libssl-dev liblz4-dev libxxhash-dev libhiredis-dev pkg-config redis-server git)
 case "${1:-}" in
     "") packages+=(python3-venv) ;;
     --demo) packages+=(iso-codes python3) ;;
-    *) echo "usage: install-deps.sh [--demo]" >&2; exit 2 ;;
+    --bench) packages+=(libsqlcipher-dev gcc libc6-dev) ;;
+    *) echo "usage: install-deps.sh [--demo | --bench]" >&2; exit 2 ;;
 esac
 
 if ! command -v swift >/dev/null; then

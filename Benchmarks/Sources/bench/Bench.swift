@@ -40,8 +40,8 @@ struct Bench {
     }
 
     private static let figures =
-        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseFigures
-        + databaseWriteFigures + pushFigures
+        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseWriteFigures
+        + databaseReadFigures + sqlCipherFigures + pushFigures
 
     private static var repository: URL {
         var file = URL(filePath: #filePath)
@@ -59,8 +59,12 @@ struct Bench {
                 report.add(figure, try await Measurement.take(figure, effort))
             } catch let unavailable as Contest.Unavailable {
                 say("\(figure.name): skipped, \(unavailable.reason)")
+            } catch {
+                await FilledSides.shared.removeAll()
+                throw error
             }
         }
+        await FilledSides.shared.removeAll()
         try report.write(to: output)
     }
 }

@@ -4,6 +4,8 @@ struct Figure: Sendable {
         case nanoseconds = "ns"
         /// More is better.
         case perSecond = "op/s"
+        /// How many times as long much work takes as little, per operation.
+        case growth = "x"
     }
 
     enum Bar: Sendable {
@@ -36,8 +38,15 @@ struct Contest {
     /// Does so many operations and tells how long they took.
     typealias Side = (Int) async throws -> Duration
 
+    /// The same two on less work, for a figure that compares how both grow from there.
+    struct Start {
+        var ours: Side
+        var floor: Side
+    }
+
     var ours: Side
     var floor: Side
+    var start: Start?
     /// Operations of one timed slice; found by trial where it is not set.
     var operationsPerSlice: Int?
     var finish: () async throws -> Void = {}

@@ -1,6 +1,6 @@
 /// Interleaved pairs of the two sides of a contest, in one process, so that what disturbs one disturbs the other too.
 struct Measurement {
-    /// One pair: nanoseconds per operation.
+    /// One pair: nanoseconds per operation, or how many times as many as at the start of a growth.
     struct Pair {
         var ours: Double
         var floor: Double
@@ -24,11 +24,15 @@ struct Measurement {
         let contest = try await figure.prepare()
         var measurement = Measurement(unit: figure.unit)
         do {
-            let ours = try await measurement.operations(contest.ours, contest, effort)
-            let floor = try await measurement.operations(contest.floor, contest, effort)
+            var runs: [Run] = []
+            for side in [contest.ours, contest.floor, contest.start?.ours, contest.start?.floor] {
+                guard let side else { continue }
+                runs.append(Run(side: side, count: try await measurement.operations(side, contest, effort)))
+            }
             for _ in 0...effort.repetitions {
                 for _ in 0..<effort.pairs {
-                    measurement.pairs.append(try await pair(contest, ours, floor, effort))
+                    measurement.pairs.append(
+                        try await pair(runs, slices: contest.operationsPerSlice == nil ? effort.slicesPerPair : 1))
                 }
                 // Only a bar inside the spread is in doubt.
                 guard let bar = figure.bar, measurement.spread.contains(bar.limit) else { break }
@@ -53,7 +57,7 @@ struct Measurement {
 
     private func inUnit(_ nanoseconds: Double) -> Double {
         switch unit {
-        case .nanoseconds: nanoseconds
+        case .nanoseconds, .growth: nanoseconds
         case .perSecond: 1e9 / nanoseconds
         }
     }
@@ -72,25 +76,24 @@ struct Measurement {
         }
     }
 
-    /// Slices alternate, and so does who goes first.
-    private static func pair(
-        _ contest: Contest, _ ours: Int, _ floor: Int, _ effort: Effort
-    ) async throws -> Pair {
-        var oursTime = Duration.zero
-        var floorTime = Duration.zero
-        let slices = contest.operationsPerSlice == nil ? effort.slicesPerPair : 1
+    /// A side and how many operations fill a slice of it.
+    private struct Run {
+        var side: Contest.Side
+        var count: Int
+    }
+
+    /// Slices alternate, and so does who goes first. The runs: ours, the floor, and where a growth is measured both again
+    /// at its start.
+    private static func pair(_ runs: [Run], slices: Int) async throws -> Pair {
+        var times = runs.map { _ in Duration.zero }
         for slice in 0..<slices {
-            if slice.isMultiple(of: 2) {
-                oursTime += try await contest.ours(ours)
-                floorTime += try await contest.floor(floor)
-            } else {
-                floorTime += try await contest.floor(floor)
-                oursTime += try await contest.ours(ours)
+            for index in slice.isMultiple(of: 2) ? Array(runs.indices) : runs.indices.reversed() {
+                times[index] += try await runs[index].side(runs[index].count)
             }
         }
-        return Pair(
-            ours: oursTime / .nanoseconds(1) / Double(ours * slices),
-            floor: floorTime / .nanoseconds(1) / Double(floor * slices))
+        let costs = zip(times, runs).map { time, run in time / .nanoseconds(1) / Double(run.count * slices) }
+        guard costs.count == 4 else { return Pair(ours: costs[0], floor: costs[1]) }
+        return Pair(ours: costs[0] / costs[2], floor: costs[1] / costs[3])
     }
 
     private static func median(_ values: [Double]) -> Double {

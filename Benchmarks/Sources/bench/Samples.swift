@@ -44,10 +44,24 @@ enum Samples {
 
     /// Physical keys of 30 characters. Each call makes strings of its own, as a program makes its keys anew.
     static func keys(_ count: Int) -> [String] {
-        (0..<count).map { number in
-            let digits = String(number)
-            return "users:profile:" + String(repeating: "0", count: 16 - digits.count) + digits
-        }
+        (0..<count).map { key($0) }
+    }
+
+    private static func key(_ number: Int) -> String {
+        let digits = String(number)
+        return "users:profile:" + String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// The key with a number.
+    static func cacheKey(_ number: Int) -> CacheKey {
+        guard let key = try? CacheKey(key(number)) else { preconditionFailure("30 characters are a key") }
+        return key
+    }
+
+    /// Its counterpart for a floor: 32 random bytes.
+    static func floorKey(_ number: Int) -> [UInt8] {
+        var random = SplitMix(state: UInt64(number) << 20)
+        return (0..<4).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
     }
 
     /// The numbers below `count`, shuffled.

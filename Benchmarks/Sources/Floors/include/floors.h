@@ -18,28 +18,23 @@ int floor_open_fresh(floor_cipher *cipher, const void *aad, size_t aad_count, co
 size_t floor_compress(const void *bytes, size_t count, void *block, size_t capacity, uint64_t *hash);
 int floor_decompress(const void *block, size_t block_count, void *bytes, size_t count, uint64_t hash);
 
-// One table `rows(id INTEGER PRIMARY KEY, value BLOB)`, WAL, synchronous=FULL, statements kept.
-typedef struct floor_database floor_database;
-floor_database *floor_database_open(const char *path);
-void floor_database_close(floor_database *database);
-int floor_database_begin(floor_database *database);
-int floor_database_put(floor_database *database, int64_t id, const void *value, size_t count);
-int floor_database_commit(floor_database *database);
-int floor_database_checkpoint(floor_database *database);
-// The value's length, or -1; the value is copied into memory allocated for this call and freed again.
-int64_t floor_database_get(floor_database *database, int64_t id);
+// One table `rows(id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)` under the pragmas of the store, statements kept. A
+// put outside begin and commit commits by itself. `checkpoint_pages` is wal_autocheckpoint; 0 for none. Keys have 32 bytes.
+typedef struct floor_rows floor_rows;
+floor_rows *floor_rows_open(const char *path, int is_full, int checkpoint_pages);
+void floor_rows_close(floor_rows *rows);
+int floor_rows_begin(floor_rows *rows);
+int floor_rows_put(floor_rows *rows, const void *key, const void *value, size_t count);
+int floor_rows_commit(floor_rows *rows);
+// Copies a value; its length, 0 if there is no row, -1 on failure.
+int64_t floor_rows_get(floor_rows *rows, const void *key, void *value, size_t capacity);
 
-// One table `rows(id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)` under the pragmas of the store. A put outside
-// begin and commit commits by itself. `checkpoint_pages` is wal_autocheckpoint; 0 for none.
-typedef struct floor_writes floor_writes;
-floor_writes *floor_writes_open(const char *path, int is_full, int checkpoint_pages);
-void floor_writes_close(floor_writes *writes);
-int floor_writes_begin(floor_writes *writes);
-// The key has 32 bytes.
-int floor_writes_put(floor_writes *writes, const void *key, const void *value, size_t count);
-int floor_writes_commit(floor_writes *writes);
-// Moves the log into the database and leaves the log's file as long as it is.
-int floor_writes_checkpoint(floor_writes *writes);
+// A connection of its own to a database in use, which moves its log into the database, waiting for whoever does so already,
+// and leaves the log's file as long as it is.
+typedef struct floor_log floor_log;
+floor_log *floor_log_open(const char *path);
+void floor_log_close(floor_log *log);
+int floor_log_move(floor_log *log);
 
 // A blocking hiredis connection over a unix socket.
 typedef struct floor_redis floor_redis;
