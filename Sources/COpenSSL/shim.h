@@ -28,3 +28,14 @@ static inline int ck_decrypt_begin(EVP_CIPHER_CTX *context, unsigned char *nonce
         OSSL_PARAM_construct_end()};
     return EVP_CIPHER_CTX_set_params(context, parameters);
 }
+
+// SHA-256 on a state in memory of ours: copying one is copying 112 bytes, where EVP duplicates a context on the heap. These
+// calls are deprecated in favour of EVP, and Swift warns of each use.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+static inline int ck_sha256_init(SHA256_CTX *state) { return SHA256_Init(state); }
+static inline int ck_sha256_update(SHA256_CTX *state, const void *bytes, size_t count) {
+    return SHA256_Update(state, bytes, count);
+}
+static inline int ck_sha256_final(unsigned char *digest, SHA256_CTX *state) { return SHA256_Final(digest, state); }
+#pragma clang diagnostic pop

@@ -6,6 +6,7 @@ extension SQLiteStore {
     ///
     /// One descent of a B-tree, one HMAC and one or two AES-GCM opens per key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
+        if keys.count == 1 { return [try await read(keys[0])] }
         let now = clock.now()
         // Here, so that nobody waits for a reader while hashes are made.
         let hashes = try keys.map { key throws(CacheError) in try file.codec.hash(key) }
@@ -21,6 +22,17 @@ extension SQLiteStore {
                 entries.append(entry)
             }
             return entries
+        }
+    }
+
+    // One key is what most reads ask for, and lists of hashes and entries cost as much as finding the row's page.
+    private func read(_ key: CacheKey) async throws(CacheError) -> StoredEntry? {
+        let now = clock.now()
+        let hash = try file.codec.hash(key)
+        return try await read { [accesses] reader throws(CacheError) in
+            guard let (entry, id, accessedAt) = try reader.finder.read(key, hash) else { return nil }
+            if let id { accesses.note(id, last: accessedAt, now: now) }
+            return entry
         }
     }
 

@@ -2,29 +2,46 @@ import COpenSSL
 
 /// HMAC-SHA256 (RFC 2104) under a kept key; safe from any number of threads.
 ///
-/// Contexts keep the hashed key between calls and are cleansed with the authenticator.
+/// Keeps what SHA-256 has after the block of the key, for the inner and for the outer hash, in the place of the key. A code
+/// then costs two blocks for a short message and allocates nothing; a kept `EVP_MAC` duplicates a context twice per code.
 public final class MessageAuthenticator: Sendable {
     /// Number of bytes of a code.
     public static let byteCount = 32
 
-    private let key: SecretBytes
-    private let contexts = ContextPool()
-
-    // Fetched once, like every algorithm here. `nonisolated(unsafe)` because OpenSSL's fetched algorithms are immutable and
-    // counted.
-    nonisolated(unsafe) private static let algorithm = EVP_MAC_fetch(nil, "HMAC", nil)
+    private static let blockByteCount = 64
+    private static let stateByteCount = MemoryLayout<SHA256_CTX>.stride
+    /// The inner state, then the outer one: as good as the key to whoever wants to make codes.
+    private let states: SecretBytes
 
     /// Takes a key of any length.
     ///
-    /// - Throws: ``CacheError/Code/internalFault`` when OpenSSL has no HMAC-SHA256.
+    /// - Throws: ``CacheError/Code/internalFault`` when OpenSSL has no SHA-256.
     public init(_ key: SecretBytes) throws(CacheError) {
-        self.key = key
-        guard let context = makeContext() else { throw Self.fault() }
-        giveBack(context)
-    }
-
-    deinit {
-        while let context = contexts.take() { EVP_MAC_CTX_free(OpaquePointer(context)) }
+        let block = try SecretBytes(count: Self.blockByteCount) { block throws(CacheError) in
+            try key.withBytes { key throws(CacheError) in
+                if key.count <= block.count {
+                    block.copyMemory(from: key)
+                } else {
+                    block.copyBytes(from: try SHA256.digest(key))
+                }
+            }
+        }
+        states = try SecretBytes(count: 2 * Self.stateByteCount) { states throws(CacheError) in
+            for (number, pad) in [UInt8(0x36), 0x5C].enumerated() {
+                let padded = try SecretBytes(count: Self.blockByteCount) { padded throws(CacheError) in
+                    block.withBytes { block in
+                        for index in padded.indices { padded[index] = block[index] ^ pad }
+                    }
+                }
+                var state = SHA256_CTX()
+                defer { OPENSSL_cleanse(&state, Self.stateByteCount) }
+                let succeeded = padded.withBytes { padded in
+                    ck_sha256_init(&state) == 1 && ck_sha256_update(&state, padded.baseAddress, padded.count) == 1
+                }
+                guard succeeded else { throw Self.fault() }
+                states.storeBytes(of: state, toByteOffset: number * Self.stateByteCount, as: SHA256_CTX.self)
+            }
+        }
     }
 
     /// The 32-byte code of the bytes, written to `code`, which has room for it.
@@ -34,59 +51,40 @@ public final class MessageAuthenticator: Sendable {
         _ bytes: UnsafeRawBufferPointer, into code: UnsafeMutableRawBufferPointer
     ) throws(CacheError) {
         precondition(code.count >= Self.byteCount, "a code has 32 bytes")
-        guard let context = contexts.take().map({ OpaquePointer($0) }) ?? makeContext() else { throw Self.fault() }
-        var written = 0
-        // Without a key, initialising goes back to the kept one.
-        let succeeded =
-            EVP_MAC_init(context, nil, 0, nil) == 1
-            && EVP_MAC_update(context, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count) == 1
-            && EVP_MAC_final(
-                context, code.baseAddress?.assumingMemoryBound(to: UInt8.self), &written, Self.byteCount) == 1
-        guard succeeded else {
-            EVP_MAC_CTX_free(context)
-            throw Self.fault()
-        }
-        giveBack(context)
+        guard authenticating(bytes, code) else { throw Self.fault() }
     }
 
     /// The 32-byte code of an array.
     public func authenticate(_ bytes: [UInt8]) throws(CacheError) -> [UInt8] {
-        var code = [UInt8](repeating: 0, count: Self.byteCount)
-        try bytes.lend { bytes throws(CacheError) in
-            try code.withUnsafeMutableBufferPointer { code throws(CacheError) in
-                try authenticate(bytes, into: UnsafeMutableRawBufferPointer(code))
-            }
-        }
+        let code = [UInt8](count: Self.byteCount) { code in bytes.lend { authenticating($0, code) } }
+        guard !code.isEmpty else { throw Self.fault() }
         return code
     }
 
-    private func makeContext() -> OpaquePointer? {
-        guard let context = EVP_MAC_CTX_new(Self.algorithm) else { return nil }
-        let digest: StaticString = "SHA256"
-        let name: StaticString = "digest"
-        var parameters = [
-            OSSL_PARAM_construct_utf8_string(
-                UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self),
-                UnsafeMutableRawPointer(mutating: digest.utf8Start).assumingMemoryBound(to: CChar.self),
-                digest.utf8CodeUnitCount),
-            OSSL_PARAM_construct_end(),
-        ]
-        let initialized = key.withBytes { key in
-            EVP_MAC_init(context, key.baseAddress?.assumingMemoryBound(to: UInt8.self), key.count, &parameters) == 1
+    /// The 32-byte code of a text's UTF-8.
+    public func authenticate(_ text: String) throws(CacheError) -> [UInt8] {
+        let code = [UInt8](count: Self.byteCount) { code in
+            text.utf8.withContiguousStorageIfAvailable { authenticating(UnsafeRawBufferPointer($0), code) }
+                ?? Array(text.utf8).lend { authenticating($0, code) }
         }
-        guard initialized else {
-            EVP_MAC_CTX_free(context)
-            return nil
-        }
-        return context
+        guard !code.isEmpty else { throw Self.fault() }
+        return code
     }
 
-    private func giveBack(_ context: OpaquePointer) {
-        if !contexts.put(UnsafeMutableRawPointer(context)) { EVP_MAC_CTX_free(context) }
+    private func authenticating(_ bytes: UnsafeRawBufferPointer, _ code: UnsafeMutableRawBufferPointer) -> Bool {
+        guard let code = code.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+        return states.withBytes { states in
+            var state = states.load(as: SHA256_CTX.self)
+            defer { OPENSSL_cleanse(&state, Self.stateByteCount) }
+            guard ck_sha256_update(&state, bytes.baseAddress, bytes.count) == 1, ck_sha256_final(code, &state) == 1
+            else { return false }
+            state = states.load(fromByteOffset: Self.stateByteCount, as: SHA256_CTX.self)
+            return ck_sha256_update(&state, code, Self.byteCount) == 1 && ck_sha256_final(code, &state) == 1
+        }
     }
 
     private static func fault() -> CacheError {
-        CacheError(.internalFault, "OpenSSL gives no HMAC-SHA256; check its installation")
+        CacheError(.internalFault, "OpenSSL gives no SHA-256; check its installation")
     }
 }
 

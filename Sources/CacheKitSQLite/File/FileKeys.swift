@@ -36,7 +36,7 @@ final class FileKeys: Sendable {
 
     /// HMAC-SHA256 of a key's name, 32 bytes.
     func hash(_ key: String) throws(CacheError) -> [UInt8] {
-        try index.authenticate(Array(key.utf8))
+        try index.authenticate(key)
     }
 
     func sealMetadata(_ plaintext: [UInt8], table: RowTable, hash: [UInt8]) throws(CacheError) -> [UInt8] {

@@ -8,10 +8,12 @@ struct KeyHash: Hashable, Sendable {
 
     init(bytes: [UInt8], bits: Int) {
         self.bytes = bytes
-        id = Self.id(bytes, bits: bits)
+        id = bytes.withUnsafeBytes { Self.id($0, bits: bits) }
     }
 
-    static func id(_ bytes: some Sequence<UInt8>, bits: Int) -> Int64 {
-        Int64(bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) } >> UInt64(64 - bits))
+    static func id(_ bytes: UnsafeRawBufferPointer, bits: Int) -> Int64 {
+        // A row of a damaged file may hold less.
+        let first: UInt64 = bytes.count >= 8 ? bytes.bigEndian(at: 0) : bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        return Int64(first >> UInt64(64 - bits))
     }
 }

@@ -28,8 +28,12 @@ struct RowCodec: Sendable {
     /// Opens the metadata of the row that a statement stands on and compares every column with it.
     ///
     /// Reads from SQLite's own memory: no column is copied, and the plaintext lies on the stack.
-    func metadata(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> RowMetadata {
-        let metadata = try metadataBesideValue(row, table: table)
+    ///
+    /// - Parameter key: The key that the row must name; any for `nil`.
+    func metadata(
+        _ row: PreparedStatement, table: RowTable, expecting key: CacheKey? = nil
+    ) throws(CacheError) -> RowMetadata {
+        let metadata = try metadataBesideValue(row, table: table, expecting: key)
         let value = row.blob(10)
         guard value.count == metadata.valueLength, RowMetadata.tag(of: value) == metadata.valueTag,
             row.isNull(10) == metadata.isTombstone
@@ -38,8 +42,12 @@ struct RowCodec: Sendable {
     }
 
     /// The same for a statement that leaves the value out, and so without comparing that.
-    func metadataBesideValue(_ row: PreparedStatement, table: RowTable) throws(CacheError) -> RowMetadata {
-        let opened = try? keys.withOpenedMetadata(row.blob(1), table: table, hash: row.blob(0)) { RowMetadata($0) }
+    func metadataBesideValue(
+        _ row: PreparedStatement, table: RowTable, expecting key: CacheKey? = nil
+    ) throws(CacheError) -> RowMetadata {
+        let opened = try? keys.withOpenedMetadata(row.blob(1), table: table, hash: row.blob(0)) {
+            RowMetadata($0, expecting: key)
+        }
         guard let metadata = opened, Self.columns(of: row, are: metadata) else { throw Self.tampered }
         return metadata
     }
@@ -66,12 +74,14 @@ struct RowCodec: Sendable {
 
     /// The entry that a statement stands on, its value opened if it belongs to a plain namespace.
     ///
-    /// - Parameter checksValue: Whether every byte of a value under the tenant's key is authenticated too. Its reader finds
-    ///   out when opening it, so only those need this who hand it on unopened.
+    /// - Parameters:
+    ///   - key: The key that the row must name; any for `nil`.
+    ///   - checksValue: Whether every byte of a value under the tenant's key is authenticated too. Its reader finds
+    ///     out when opening it, so only those need this who hand it on unopened.
     func entry(
-        _ row: PreparedStatement, table: RowTable, checksValue: Bool = false
+        _ row: PreparedStatement, table: RowTable, expecting key: CacheKey? = nil, checksValue: Bool = false
     ) throws(CacheError) -> (RowMetadata, StoredEntry) {
-        let metadata = try metadata(row, table: table)
+        let metadata = try metadata(row, table: table, expecting: key)
         if checksValue, metadata.fingerprint != nil {
             guard try RowMetadata.digest(of: row.blob(10)) == metadata.valueDigest else { throw Self.tampered }
         }

@@ -77,8 +77,8 @@ struct RowMetadata: Equatable {
 }
 
 extension RowMetadata {
-    /// Reads an authenticated plaintext; `nil` if it is not well formed.
-    init?(_ bytes: UnsafeRawBufferPointer) {
+    /// Reads an authenticated plaintext; `nil` if it is not well formed, or names another key than the expected one.
+    init?(_ bytes: UnsafeRawBufferPointer, expecting expected: CacheKey? = nil) {
         guard bytes.count > Self.fixedByteCount, bytes[0] == Self.layout,
             let mode = NamespaceMode(rawValue: bytes[1]), let origin = EntryOrigin(rawValue: bytes[3])
         else { return nil }
@@ -100,7 +100,17 @@ extension RowMetadata {
         let baseCount = Int(bytes[96])
         let keyStart = Self.fixedByteCount + baseCount
         guard baseCount <= Self.maximumBaseByteCount, bytes.count > keyStart else { return nil }
-        base = Array(bytes[Self.fixedByteCount..<keyStart])
-        key = String(decoding: bytes[keyStart...], as: UTF8.self)
+        base = baseCount == 0 ? [] : Array(bytes[Self.fixedByteCount..<keyStart])
+        let name = UnsafeRawBufferPointer(rebasing: bytes[keyStart...])
+        guard let expected else {
+            key = String(decoding: name, as: UTF8.self)
+            return
+        }
+        // Compared where they lie: a string of its own would cost every read an allocation.
+        let isExpected =
+            expected.string.utf8.withContiguousStorageIfAvailable { name.isEqual(to: UnsafeRawBufferPointer($0)) }
+            ?? name.elementsEqual(expected.string.utf8)
+        guard isExpected else { return nil }
+        key = expected.string
     }
 }

@@ -109,9 +109,8 @@ final class RowFinder {
     ) throws(CacheError) -> (entry: StoredEntry, id: Int64?, accessedAt: Int64)? {
         try withRow(hash) { table, row throws(CacheError) in
             guard let row else { return nil }
-            let (metadata, entry) = try codec.entry(row, table: table)
             // The hash stands for the name; should two names ever share one, the name decides.
-            guard metadata.key.utf8.elementsEqual(key.string.utf8) else { throw RowCodec.tampered }
+            let (_, entry) = try codec.entry(row, table: table, expecting: key)
             return (entry, table == .entries ? hash.id : nil, row.integer(8))
         }
     }

@@ -31,6 +31,15 @@ struct PrimitiveTests {
         }
     }
 
+    @Test func `HMAC hashes a key that is longer than a block first, as in RFC 4231, test case 6`() throws {
+        let key = try [UInt8](repeating: 0xAA, count: 131).withUnsafeBytes { try SecretBytes(copying: $0) }
+        let authenticator = try MessageAuthenticator(key)
+        let text = "Test Using Larger Than Block-Size Key - Hash Key First"
+        let code = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        #expect(hex(try authenticator.authenticate(text)) == code)
+        #expect(hex(try authenticator.authenticate(Array(text.utf8))) == code)
+    }
+
     @Test func `BLAKE2b gives the digest of RFC 7693, appendix A`() {
         #expect(
             hex(Blake2b.digest(Array("abc".utf8), byteCount: 64))
