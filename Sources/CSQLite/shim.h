@@ -2,10 +2,11 @@
 #include <sqlite3.h>
 
 #ifdef __linux__
-#include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+// As <unistd.h> has it. That and <fcntl.h> would make their types, struct stat among them, this module's own in the eyes of
+// Swift wherever it reads this one first.
+extern long syscall(long number, ...);
 #endif
 
 // When a file's inode was made, in nanoseconds since the epoch; 0 where that is not known. Glibc shows statx(2) only under
@@ -13,7 +14,7 @@
 static inline unsigned long long ck_birth_time(const char *path) {
 #if defined(__linux__) && defined(SYS_statx)
     struct statx status = {0};
-    if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_BTIME, &status) != 0 || !(status.stx_mask & STATX_BTIME)) return 0;
+    if (syscall(SYS_statx, -100 /* AT_FDCWD */, path, 0, STATX_BTIME, &status) != 0 || !(status.stx_mask & STATX_BTIME)) return 0;
     return (unsigned long long)status.stx_btime.tv_sec * 1000000000ull + status.stx_btime.tv_nsec;
 #else
     (void)path;
