@@ -29,8 +29,11 @@ public struct SQLiteConfiguration: Sendable {
     /// What an acknowledged write survives; `.full` unless set.
     public var durability: Durability = .full
     /// Bytes of the database that rows may fill before the least recently used synchronised ones go; 1 GiB unless set,
-    /// at least 1 MiB.
+    /// at least 1 MiB. The log beside it takes up to an eighth more, 2 to 16 MiB. When only changes are left that wait for
+    /// the remote, writes fail with ``CacheError/Code/backPressure``; deletes may use a sixteenth more.
     public var sizeLimit: Int = 1 << 30
+    /// Rows, tombstones included, before the least recently used synchronised ones go; no bound unless set.
+    public var rowLimit: Int = .max
     /// What becomes of a file that is found damaged when it is opened; ``DamageResponse/refuse`` unless set. The other choice
     /// is for a cache without a remote, and with one it is ``CacheError/Code/invalidConfiguration``.
     public var onDamage: DamageResponse = .refuse
@@ -82,6 +85,7 @@ public struct SQLiteConfiguration: Sendable {
         }
         try require(!path.isEmpty && !path.utf8.contains(0), "the path of the database is empty or holds a NUL; set it")
         try require(sizeLimit >= 1 << 20, "sizeLimit is below 1 MiB; raise it")
+        try require(rowLimit >= 1, "rowLimit is below 1; raise it")
         try require(busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout is not between 0 and 10 minutes")
         try require(
             (1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")

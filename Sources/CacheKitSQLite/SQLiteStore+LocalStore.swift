@@ -61,7 +61,7 @@ extension SQLiteStore {
         let limit = file.configuration.maximumValueBytes
         var sum = 0
         for change in changes {
-            let count = change.value?.count ?? 0
+            let count = change.byteCount
             guard count <= limit else {
                 throw CacheError(.valueTooLarge, "a value has \(count) bytes; at most \(limit) are allowed")
             }
@@ -135,7 +135,7 @@ extension SQLiteStore {
 
     /// One small step of sweeping, evicting and shrinking; a few milliseconds.
     public func maintain() async throws(CacheError) -> Bool {
-        let times = accesses.take(256)
+        let times = accesses.take(64)
         let isUnfinished = try await write(transactional: false) { writer throws(CacheError) in
             try writer.maintain(accesses: times)
         }

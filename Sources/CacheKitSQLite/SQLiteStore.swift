@@ -41,6 +41,7 @@ public final class SQLiteStore: LocalStore {
                     let file = try OpenedFile.open(configuration, context)
                     let writer = try Writer(file, clock: context.clock)
                     let reads = try StoreReads(file, writer.ownCommits)
+                    writer.endSnapshots = { [weak reads] in reads?.endSnapshots() }
                     continuation.resume(
                         returning: .success(SQLiteStore(file, queue, reads, ended, clock: context.clock)))
                     serve(queue, writer)
@@ -58,14 +59,9 @@ public final class SQLiteStore: LocalStore {
     }
 
     private static func serve(_ queue: WriteQueue, _ writer: Writer) {
-        while true {
-            switch queue.next(idleWork: writer.hasIdleWork) {
-            case .batch(let jobs):
-                writer.execute(jobs)
-                if writer.isCheckpointDue { writer.checkpoint() }
-            case .idle: writer.checkpoint()
-            case .finish: return
-            }
+        while let jobs = queue.next() {
+            writer.execute(jobs)
+            writer.boundLog()
         }
     }
 

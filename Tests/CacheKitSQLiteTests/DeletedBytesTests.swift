@@ -34,7 +34,7 @@ import Testing
     }
 
     private func filled(_ count: Int) async throws -> SQLiteStore {
-        let store = try await fixture.open { $0.sizeLimit = 1 << 20 }
+        let store = try await fixture.open()
         for number in 0..<count { try await store.commit([put(number, number)]) }
         #expect(try remains(0..<count) == count, "what is there is found")
         return store
@@ -51,8 +51,10 @@ import Testing
     }
 
     @Test func `swept and evicted values leave no bytes once the file is closed`() async throws {
-        let store = try await filled(90)
+        var store = try await filled(90)
         try await store.settle(through: ChangeSequence(90), deadLetters: [])
+        await store.close()
+        store = try await fixture.open { $0.sizeLimit = 1 << 20 }
         while try await store.maintain() {}
         let kept = try await store.statistics().entries
         #expect(kept < 80)

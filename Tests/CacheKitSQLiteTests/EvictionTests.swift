@@ -15,9 +15,16 @@ import Testing
         }
     }
 
+    /// Fills the file under a bound that is never reached; who opens it next has a lower one.
+    private func fillFile(_ count: Int, hasRemote: Bool) async throws {
+        let store = try await fixture.open(hasRemote: hasRemote)
+        try await fill(store, count)
+        await store.close()
+    }
+
     @Test func `a pending row is neither evicted nor swept, however old`() async throws {
+        try await fillFile(2000, hasRemote: true)
         let store = try await fixture.open { $0.sizeLimit = 1 << 20 }
-        try await fill(store, 2000)
         fixture.clock.advance(by: .seconds(3600))
         while try await store.maintain() {}
         #expect(try await store.statistics().entries == 2000)
@@ -36,8 +43,8 @@ import Testing
     }
 
     @Test func `above the bound the least recently used rows go, and the file shrinks`() async throws {
+        try await fillFile(4000, hasRemote: false)
         let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
-        try await fill(store, 4000)
         fixture.clock.advance(by: .seconds(120))
         #expect(try await store.value("key3") != nil)
         while try await store.maintain() {}
@@ -52,8 +59,8 @@ import Testing
     }
 
     @Test func `overwriting a row counts as using it, a minute later at the latest`() async throws {
+        try await fillFile(4000, hasRemote: false)
         let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
-        try await fill(store, 4000)
         fixture.clock.advance(by: .seconds(120))
         try await store.commit([fixture.put("key3", [7])])
         while try await store.maintain() {}

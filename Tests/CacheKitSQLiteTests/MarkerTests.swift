@@ -93,7 +93,8 @@ struct Markers {
 
     @Test func `nothing is readable after eviction, sweeping, dead letters and a backup`() async throws {
         let log = LogRecorder()
-        let store = try await fixture.open(tenant: markers.tenant, logger: log.logger) { $0.sizeLimit = 1 << 20 }
+        // Filled under a bound that is never reached, then opened with a lower one.
+        var store = try await fixture.open(tenant: markers.tenant, logger: log.logger)
         for start in stride(from: 0, to: 1000, by: 100) {
             try await store.commit(
                 try (start..<start + 100).map {
@@ -104,6 +105,8 @@ struct Markers {
             sequence: ChangeSequence(3), key: try CacheKey(markers.key(2)),
             reason: CacheError(.remoteRejected, markers.value))
         try await store.settle(through: ChangeSequence(900), deadLetters: [letter])
+        await store.close()
+        store = try await fixture.open(tenant: markers.tenant, logger: log.logger) { $0.sizeLimit = 1 << 20 }
         fixture.clock.advance(by: .seconds(200))
         while try await store.maintain() {}
         #expect(try await store.statistics().entries < 900)

@@ -76,7 +76,7 @@ extension SQLiteConfiguration {
         let connection = try SQLiteConnection(self)
         // Without a read before it, a checkpoint does not open the log.
         _ = try connection.integer("PRAGMA schema_version")
-        _ = try connection.checkpoint(truncating: true)
+        _ = try connection.checkpoint(.truncating)
         return true
     }
 }

@@ -55,7 +55,10 @@ struct OpenedFile: Sendable {
         }
         if isNew {
             // Before the first page: it can't change later without rewriting the file.
-            try connection.execute("PRAGMA page_size=\(configuration.pageSize)", "creating the database")
+            // EXTRA syncs the folder too: a journal that a power cut brings back would take the file back to an empty one, when
+            // nothing says any more that it is new.
+            try connection.execute(
+                "PRAGMA page_size=\(configuration.pageSize); PRAGMA synchronous=EXTRA", "creating the database")
         }
         try create(connection, configuration, context)
         CreationMark.remove(path)
@@ -66,7 +69,7 @@ struct OpenedFile: Sendable {
             // Where sequences are reserved, commits were not synced one by one, and a power cut may take several.
             guard !log.isDamaged || clock.isAhead else { throw LogCheck.damaged }
             // What a crash tore must not lie behind the next commits, where it would look like damage.
-            _ = try? connection.checkpoint(truncating: true)
+            _ = try? connection.checkpoint(.truncating)
         }
         try file.settle(connection, context)
         return file

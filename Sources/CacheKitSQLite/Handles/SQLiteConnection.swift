@@ -211,13 +211,23 @@ final class SQLiteConnection {
         var checkpointedFrames: Int
     }
 
-    /// Moves the log into the database as far as no reader stands in the way
-    /// (https://www.sqlite.org/c3ref/wal_checkpoint_v2.html).
-    func checkpoint(truncating: Bool) throws(CacheError) -> CheckpointOutcome {
+    /// What a checkpoint does besides moving the log into the database (https://www.sqlite.org/c3ref/wal_checkpoint_v2.html).
+    enum Checkpoint: Int32 {
+        /// Nothing: it moves what no reader stands in the way of, and waits for nobody.
+        case passive = 0
+        /// Waits, as long as this connection waits for locks, until the next writer can begin the log anew.
+        case restarting = 2
+        /// The same, and empties the log.
+        case truncating = 3
+    }
+
+    /// Moves the log into the database.
+    ///
+    /// - Throws: ``CacheError/Code/storeBusy`` when somebody stood in the way of more than a passive one; the rest is moved.
+    func checkpoint(_ kind: Checkpoint) throws(CacheError) -> CheckpointOutcome {
         var frames: Int32 = 0
         var checkpointed: Int32 = 0
-        let mode = truncating ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
-        let result = sqlite3_wal_checkpoint_v2(database, nil, mode, &frames, &checkpointed)
+        let result = sqlite3_wal_checkpoint_v2(database, nil, kind.rawValue, &frames, &checkpointed)
         guard result == SQLITE_OK else { throw CacheError(sqlite: result, "checkpointing") }
         return CheckpointOutcome(logFrames: Int(frames), checkpointedFrames: Int(checkpointed))
     }

@@ -20,10 +20,15 @@ final class OwnCommits: Sendable {
     }
 
     /// Notes a commit before its callers hear of it: what the transaction found as the last change, and what it made so.
-    func note(found: UInt64, last: UInt64) {
+    ///
+    /// - Returns: How many changes others made since this store's last one.
+    @discardableResult
+    func note(found: UInt64, last: UInt64) -> UInt64 {
         state.withLock { state in
-            if found > state.last { state.lastForeign = found }
+            let foreign = found > state.last ? found - state.last : 0
+            if foreign > 0 { state.lastForeign = found }
             state.last = max(state.last, last)
+            return foreign
         }
     }
 

@@ -19,6 +19,8 @@ final class RowWriter {
     private let deleteOverflow: PreparedStatement
     private let touch: PreparedStatement
     private let selectColliding: PreparedStatement
+    /// Rows that the open transaction has added, less those that it has deleted.
+    var added = 0
 
     init(_ connection: SQLiteConnection, _ codec: RowCodec) throws(CacheError) {
         self.connection = connection
@@ -108,6 +110,7 @@ final class RowWriter {
         try statement.bind(metadata.fingerprint?.bytes, at: 11)
         try statement.bind(value, at: 12)
         try statement.run()
+        if place.accessedAt == nil { added += 1 }
     }
 
     /// Puts a value under another key of the tenant in the place of the same one.
@@ -126,8 +129,7 @@ final class RowWriter {
     /// with which only altered ones collide stays, because without it nobody would notice them.
     func delete(_ table: RowTable, _ hash: KeyHash) throws(CacheError) {
         guard table == .entries else {
-            try deleteOverflow.bind(hash.bytes, at: 1)
-            return try deleteOverflow.run()
+            return try deleteOverflow(hash)
         }
         if try moveColliding(to: hash.id) == .none { try deleteEntry(hash.id) }
     }
@@ -162,8 +164,7 @@ final class RowWriter {
             let accessedAt = selectColliding.integer(8)
             selectColliding.reset()
             try deleteEntry(id)
-            try deleteOverflow.bind(moved.bytes, at: 1)
-            try deleteOverflow.run()
+            try deleteOverflow(moved)
             try put(metadata, value, moved, in: RowPlace(table: .entries), accessedAt: accessedAt)
             return .moved
         }
@@ -173,6 +174,13 @@ final class RowWriter {
     private func deleteEntry(_ id: Int64) throws(CacheError) {
         try deleteEntry.bind(id, at: 1)
         try deleteEntry.run()
+        added -= connection.changes
+    }
+
+    private func deleteOverflow(_ hash: KeyHash) throws(CacheError) {
+        try deleteOverflow.bind(hash.bytes, at: 1)
+        try deleteOverflow.run()
+        added -= connection.changes
     }
 
     /// Notes when a row was read.

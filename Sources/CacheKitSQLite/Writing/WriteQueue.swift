@@ -2,13 +2,6 @@ internal import CacheKitCore
 
 /// Jobs that wait for the writer thread: bounded in number and bytes.
 final class WriteQueue: Sendable {
-    /// What the writer thread does next.
-    enum Turn {
-        case batch([WriteJob])
-        case idle
-        case finish
-    }
-
     private struct State {
         var jobs: [WriteJob] = []
         var byteCount = 0
@@ -48,10 +41,10 @@ final class WriteQueue: Sendable {
         state.withLock { $0.isClosed = true }
     }
 
-    /// Waits for jobs, unless idle work is left to do; gives as many as share a transaction.
-    func next(idleWork: Bool) -> Turn {
-        state.withLock(waitingWhile: { $0.jobs.isEmpty && !$0.isClosed && !idleWork }) { state in
-            guard let first = state.jobs.first else { return state.isClosed ? .finish : .idle }
+    /// Waits for jobs and gives as many as share a transaction; `nil` once the queue is closed and empty.
+    func next() -> [WriteJob]? {
+        state.withLock(waitingWhile: { $0.jobs.isEmpty && !$0.isClosed }) { state in
+            guard let first = state.jobs.first else { return nil }
             var count = 1
             var bytes = first.byteCount
             if first.isTransactional {
@@ -65,7 +58,7 @@ final class WriteQueue: Sendable {
             let batch = Array(state.jobs.prefix(count))
             state.jobs.removeFirst(count)
             state.byteCount -= bytes
-            return .batch(batch)
+            return batch
         }
     }
 }

@@ -9,11 +9,17 @@ extension Writer {
         var sequences: [ChangeSequence] = []
         sequences.reserveCapacity(changes.count)
         let watermark = try readWatermark()
+        let isNearBound = try isNearBound(bytes: changes.reduce(0) { $0 + $1.byteCount }, rows: changes.count)
         for change in changes {
             guard try !isRetired(change) else {
                 throw CacheError(
                     .wrongMasterKey,
                     "the key that sealed the value was retired from the file; restart this process with the newer key")
+            }
+            if isNearBound {
+                // Before the row is looked for: it may be the one that goes.
+                let hasRoom = try makeRoom(bytes: change.byteCount, for: change.value == nil ? .tombstone : .value)
+                if !hasRoom { try refuse(bytes: change.byteCount) }
             }
             let hash = try file.codec.hash(change.key)
             let (place, base) = try finder.withRow(hash) { table, row throws(CacheError) in
@@ -26,6 +32,7 @@ extension Writer {
             try rows.store(
                 change, hash, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
             sequences.append(ChangeSequence(sequence))
+            sweeper.note(expiry: change.expiresAt.milliseconds)
         }
         return sequences
     }
@@ -47,10 +54,14 @@ extension Writer {
     func apply(_ fills: [RemoteFill]) throws(CacheError) -> [Bool] {
         let now = clock.now()
         let watermark = try readWatermark()
+        let isNearBound = try isNearBound(bytes: fills.reduce(0) { $0 + $1.change.byteCount }, rows: fills.count)
         var stored: [Bool] = []
         for fill in fills {
-            // Redis may hold values under a retired key for as long as they live; they are read from there.
-            guard try !isRetired(fill.change) else {
+            // Redis may hold values under a retired key for as long as they live; they are read from there. So are values
+            // for which there is no room.
+            var isTaken = try !isRetired(fill.change)
+            if isTaken, isNearBound { isTaken = try makeRoom(bytes: fill.change.byteCount, for: .value) }
+            guard isTaken else {
                 stored.append(false)
                 continue
             }
@@ -72,6 +83,7 @@ extension Writer {
             try rows.store(
                 fill.change, hash, in: place, version: version, sequence: sequence, origin: .remote, base: base,
                 now: now)
+            sweeper.note(expiry: fill.change.expiresAt.milliseconds)
         }
         return stored
     }
@@ -95,5 +107,11 @@ extension Writer {
         }
         guard try readWatermark().sequence < sequence.number else { return }
         try meta.setSealed("watermark", Watermark(sequence: sequence.number).encoded, file.keys)
+        evictor.reconsider()
     }
+}
+
+extension LocalChange {
+    /// Bytes of the value; 0 for a tombstone.
+    var byteCount: Int { value?.count ?? 0 }
 }

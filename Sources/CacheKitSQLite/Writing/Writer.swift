@@ -5,10 +5,6 @@ internal import CacheKitCore
 ///
 /// `@unchecked Sendable` because only the writer thread touches it after it was made.
 final class Writer: @unchecked Sendable {
-    /// Frames in the log that are worth a checkpoint when nothing else is to do, and those that can't wait: 4 and 16 MiB.
-    private static let idleCheckpointFrames = 1024
-    private static let dueCheckpointFrames = 4096
-
     let file: OpenedFile
     let connection: SQLiteConnection
     let meta: MetaTable
@@ -17,24 +13,37 @@ final class Writer: @unchecked Sendable {
     let settlement: SettlementStatements
     let clock: any CacheClock
     let ownCommits: OwnCommits
+    let bound: SpaceBound
+    let pages: PageCounts
     var retiredKeys = RetiredKeys()
-    private var sweeper = Sweeper()
+    var sweeper = Sweeper()
+    var evictor = Evictor()
+    var rowCount = RowCount()
+    /// What gives up idle read snapshots, which keep the log from beginning anew; set once they exist.
+    var endSnapshots: @Sendable () -> Void = {}
 
-    private var fileClock: FileClock?
+    let checkpointer: Checkpointer?
+    private var walks: [String: PreparedStatement] = [:]
+    /// The length of the log at which its next part is worth moving.
+    var nextCheckpointFrames: Int
+
+    var fileClock: FileClock?
     private var savedClock: FileClock?
     /// Whether this process is past what a crash may have left reserved, by a transaction that was committed.
-    private var hasSkippedReservation = false
+    private(set) var hasSkippedReservation = false
     private var skipsReservation = false
     private var storesClock = false
     /// Whether frames of a commit that failed may lie behind the log's end.
     private var hasFailedCommit = false
-    private var checkpointedAtFrames = 0
 
     init(_ file: OpenedFile, clock: any CacheClock) throws(CacheError) {
         self.file = file
         self.clock = clock
+        bound = SpaceBound(file.configuration)
+        nextCheckpointFrames = bound.idleLogFrames
         connection = try SQLiteConnection(file.configuration)
-        try connection.execute("PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=\(16 << 20)")
+        try connection.execute(
+            "PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=\(bound.dueLogFrames * 4096)")
         // After the pragma, which sets a hook of its own.
         connection.countLogFrames()
         if let pages = file.configuration.maximumPageCount {
@@ -44,11 +53,16 @@ final class Writer: @unchecked Sendable {
         finder = try RowFinder(connection, file.codec)
         rows = try RowWriter(connection, file.codec)
         settlement = try SettlementStatements(connection)
+        pages = try PageCounts(connection)
         ownCommits = OwnCommits(after: try meta.clock(file.keys).lastSequence)
+        // Last: it starts a thread, which only closing ends.
+        checkpointer = Checkpointer(file.configuration)
         try setSynchronous(full: isFull)
     }
 
-    private var isFull: Bool { file.configuration.durability == .full }
+    deinit { checkpointer?.close() }
+
+    var isFull: Bool { file.configuration.durability == .full }
 
     private func setSynchronous(full: Bool) throws(CacheError) {
         try connection.execute("PRAGMA synchronous=\(full ? "FULL" : "NORMAL")")
@@ -80,9 +94,19 @@ final class Writer: @unchecked Sendable {
                 // Rare, and savepoints would cost every batch: roll back and give each a transaction of its own.
                 for job in jobs { execute([job]) }
             } else {
-                for job in jobs { job.fail(error) }
+                fail(jobs, error)
             }
         }
+    }
+
+    /// Where the disk is full, what carries no value is tried again by itself: acknowledgements and deletes are what makes
+    /// room in the end, and fit into the log that is kept.
+    private func fail(_ jobs: [WriteJob], _ error: CacheError) {
+        let small = error.code == .diskFull ? jobs.filter { $0.byteCount == 0 } : []
+        for job in jobs where small.isEmpty || job.byteCount > 0 { job.fail(error) }
+        if small.isEmpty { return }
+        if small.count == jobs.count { return small.forEach { $0.fail(error) } }
+        execute(small)
     }
 
     private static func concernsFile(_ error: CacheError) -> Bool {
@@ -142,6 +166,8 @@ final class Writer: @unchecked Sendable {
             skipsReservation = false
             storesClock = false
         }
+        rows.added = 0
+        defer { rows.added = 0 }
         let output: Output
         do throws(CacheError) {
             output = try connection.transaction("IMMEDIATE", body)
@@ -149,22 +175,18 @@ final class Writer: @unchecked Sendable {
             noteFailure(error)
             throw error
         }
+        var foreign: UInt64 = 0
         if storesClock, let savedClock, let fileClock {
             if skipsReservation { hasSkippedReservation = true }
-            ownCommits.note(found: savedClock.lastSequence, last: fileClock.lastSequence)
+            foreign = ownCommits.note(found: savedClock.lastSequence, last: fileClock.lastSequence)
+            if foreign > 0 { evictor.reconsider() }
         }
+        rowCount.note(added: rows.added, foreignChanges: foreign)
         return output
     }
 
-    private func noteFailure(_ error: CacheError) {
+    func noteFailure(_ error: CacheError) {
         if error.code != .storeBusy, Self.concernsFile(error) { hasFailedCommit = true }
-    }
-
-    /// Says in the file, durably, that commits follow which are not synced: for those that run outside ``transaction``.
-    private func announceUnsynced() throws(CacheError) {
-        guard !isFull, try !readClock().isAhead else { return }
-        let nothing: () throws(CacheError) -> Void = {}
-        try transaction(changeCount: 0, nothing)
     }
 
     private func saveClock(synced: Bool) throws(CacheError) {
@@ -229,41 +251,28 @@ final class Writer: @unchecked Sendable {
     private func dropFailedCommits() throws(CacheError) {
         guard hasFailedCommit else { return }
         try connection.transaction { () throws(CacheError) in try connection.cutLogTail() }
-        if try readClock().isAhead { _ = try connection.checkpoint(truncating: true) }
+        if try readClock().isAhead { _ = try connection.checkpoint(.truncating) }
         hasFailedCommit = false
     }
 
-    // MARK: Checkpoints
+    // MARK: Walks
 
-    /// Whether the log is long enough to be moved when nothing else is to do.
-    var hasIdleWork: Bool { connection.logFrames - checkpointedAtFrames >= Self.idleCheckpointFrames }
-    /// Whether it must be moved between two batches, to stay bounded.
-    var isCheckpointDue: Bool { connection.logFrames - checkpointedAtFrames >= Self.dueCheckpointFrames }
-
-    func checkpoint() {
-        // A failure costs space in the log only, and the next one tries again.
-        let outcome = try? connection.checkpoint(truncating: false)
-        // What a reader still needs stays; asking again before the log has grown would be in vain.
-        checkpointedAtFrames =
-            outcome.map { $0.checkpointedFrames < $0.logFrames ? connection.logFrames : 0 } ?? connection.logFrames
-        if checkpointedAtFrames == 0 { connection.resetLogFrames() }
+    /// The kept statement that walks a table by access time.
+    func evictions(_ table: RowTable) throws(CacheError) -> PreparedStatement {
+        try walk("evict \(table.name)") { () throws(CacheError) in try Evictor.prepare(connection, table) }
     }
 
-    /// Empties the log and gives back what was reserved.
-    func close() {
-        if !isFull, hasSkippedReservation {
-            _ = try? transaction(changeCount: 0, synced: true) { () throws(CacheError) in
-                var clock = try currentClock()
-                clock.releaseReservation()
-                fileClock = clock
-            }
-        }
-        _ = try? connection.checkpoint(truncating: true)
+    /// The kept statement that walks a table by change.
+    func expiries(_ table: RowTable) throws(CacheError) -> PreparedStatement {
+        try walk("sweep \(table.name)") { () throws(CacheError) in try Sweeper.prepare(connection, table) }
     }
 
-    /// Runs one step of sweeping and evicting.
-    func maintain(accesses: [Int64: Int64]) throws(CacheError) -> Bool {
-        try announceUnsynced()
-        return try sweeper.step(self, accesses: accesses)
+    private func walk(
+        _ name: String, _ make: () throws(CacheError) -> PreparedStatement
+    ) throws(CacheError) -> PreparedStatement {
+        if let statement = walks[name] { return statement }
+        let statement = try make()
+        walks[name] = statement
+        return statement
     }
 }
