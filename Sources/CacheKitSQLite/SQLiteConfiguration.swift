@@ -29,7 +29,7 @@ public struct SQLiteConfiguration: Sendable {
     /// What an acknowledged write survives; `.full` unless set.
     public var durability: Durability = .full
     /// Bytes of the database that rows may fill before the least recently used synchronised ones go; 1 GiB unless set,
-    /// at least 1 MiB. The log beside it takes up to an eighth more, 2 to 16 MiB. When only changes are left that wait for
+    /// at least 1 MiB. The log beside it takes up to an eighth more, 2 to 96 MiB. When only changes are left that wait for
     /// the remote, writes fail with ``CacheError/Code/backPressure``; deletes may use a sixteenth more.
     public var sizeLimit: Int = 1 << 30
     /// Rows, tombstones included, before the least recently used synchronised ones go; no bound unless set.

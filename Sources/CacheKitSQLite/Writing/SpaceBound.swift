@@ -18,8 +18,9 @@ struct SpaceBound {
     var headroom: Int { min(bytes / 32, 8 << 20) }
     /// Where background eviction begins.
     var evictionBytes: Int { bytes - headroom }
-    /// Pages of the log that are worth moving in the background: a thirty-second of the bound, 512 KiB to 4 MiB.
-    var idleLogFrames: Int { min(max(bytes / 32, 512 << 10), 4 << 20) / 4096 }
+    /// Pages of the log that are worth moving in the background: a thirty-second of the bound, 512 KiB to 24 MiB. Syncing them
+    /// holds up writers for a moment, so a large file does it less often than once in a thousand writes.
+    var idleLogFrames: Int { min(max(bytes / 32, 512 << 10), 24 << 20) / 4096 }
     /// Pages of the log after which it has to begin anew: four times as many.
     var dueLogFrames: Int { idleLogFrames * 4 }
 }
