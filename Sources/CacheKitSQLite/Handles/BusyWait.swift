@@ -27,6 +27,7 @@ struct BusyWait {
         let now = ContinuousClock.now
         if isFirst { deadline = now + timeout }
         guard now < deadline else { return false }
+        // SQLite calls this on the thread that writes or scans, never on a task's: readers do not wait for locks.
         usleep(UInt32.random(in: Self.shortest...Self.longest))
         return true
     }
