@@ -41,8 +41,9 @@ extension SQLiteStore {
     public func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
         guard !changes.isEmpty else { return [] }
         let bytes = try checkedByteCount(changes)
+        let hashed = try changes.map { change throws(CacheError) in try HashedChange(change, file.codec) }
         return try await write(bytes: bytes, changes: changes.count) { writer throws(CacheError) in
-            try writer.apply(changes)
+            try writer.apply(hashed)
         }
     }
 
@@ -51,8 +52,11 @@ extension SQLiteStore {
     public func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] {
         guard !fills.isEmpty else { return [] }
         let bytes = try checkedByteCount(fills.map(\.change))
+        let hashed = try fills.map { fill throws(CacheError) in
+            (hashed: try HashedChange(fill.change, file.codec), expected: fill.expected)
+        }
         return try await write(bytes: bytes, changes: fills.count) { writer throws(CacheError) in
-            try writer.apply(fills)
+            try writer.apply(hashed)
         }
     }
 

@@ -59,9 +59,16 @@ public final class SQLiteStore: LocalStore {
     }
 
     private static func serve(_ queue: WriteQueue, _ writer: Writer) {
+        let clock = ContinuousClock()
         while let jobs = queue.next() {
-            writer.execute(jobs)
+            var cost = Duration.zero
+            let start = clock.now
+            writer.execute(jobs) {
+                cost = start.duration(to: clock.now)
+                queue.noteCommit()
+            }
             writer.boundLog()
+            queue.gather(atMost: cost / 4)
         }
     }
 

@@ -1,6 +1,6 @@
 import CacheKit
 import CacheKitCore
-import CacheKitSQLite
+@testable import CacheKitSQLite
 import CacheKitTesting
 import Foundation
 import Synchronization
@@ -197,7 +197,13 @@ private final class Tasks: Sendable {
                 }
                 // Steps are held up until the store was told to close.
                 tasks.closing.withLock { task in task = task ?? Task { await store.close() } }
-                usleep(50_000)
+                let end = ContinuousClock.now + .seconds(60)
+                while ContinuousClock.now < end {
+                    do throws(CacheError) { _ = try store.backups.begin() } catch {
+                        if error.code == .shutdown { break }
+                    }
+                    usleep(200)
+                }
             }
         }
         #expect(failure == .shutdown)

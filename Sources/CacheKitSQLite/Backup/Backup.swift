@@ -30,7 +30,7 @@ struct Backup {
         // A copy that was cut short is thrown away, and a whole one is synced before it gets its name.
         try target.execute("PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF")
         // The snapshot begins with the first read and is given back with the last page. Until then the log can't be reset.
-        try source.transaction("DEFERRED") { () throws(CacheError) in
+        try source.transaction(.deferred) { () throws(CacheError) in
             _ = try source.integer("SELECT count(*) FROM meta")
             let copy = try PageCopy(from: source, to: target)
             while try copy.step(pages: Self.pagesPerStep) {

@@ -18,7 +18,7 @@ struct MigrationRunner {
         let version = try format()
         for migration in migrations where migration.number > version {
             let isFirst = migration.number == 1
-            try connection.transaction(isFirst ? "DEFERRED" : "IMMEDIATE") { () throws(CacheError) in
+            try connection.transaction(isFirst ? .deferred : .immediate) { () throws(CacheError) in
                 // The vacuum mode is fixed with the first page, which a pragma outside the transaction would write at once, and
                 // "IMMEDIATE" without it. As the first statement it takes the same lock.
                 if isFirst { try connection.execute("PRAGMA auto_vacuum=INCREMENTAL", "creating the database") }

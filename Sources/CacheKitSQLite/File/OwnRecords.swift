@@ -16,7 +16,7 @@ enum OwnRecords {
     static func check(
         _ connection: SQLiteConnection, _ meta: MetaTable, _ codec: RowCodec
     ) throws(CacheError) -> FileClock {
-        try connection.transaction("DEFERRED") { () throws(CacheError) in
+        try connection.transaction(.deferred) { () throws(CacheError) in
             guard let clock = FileClock(try meta.sealed("clock", codec.keys) ?? []),
                 let watermark = Watermark(try meta.sealed("watermark", codec.keys) ?? [])
             else { throw OpenedFile.incomplete }

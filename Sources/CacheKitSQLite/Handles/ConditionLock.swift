@@ -36,11 +36,13 @@ final class ConditionLock<State>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Changes the state and wakes a thread that waits.
-    func withLock<Output>(_ body: (inout State) -> Output) -> Output {
+    /// Changes the state and wakes a thread that waits, if that is worth it.
+    func withLock<Output>(
+        wakingIf isWorthWaking: (State) -> Bool = { _ in true }, _ body: (inout State) -> Output
+    ) -> Output {
         pthread_mutex_lock(mutex)
         defer {
-            pthread_cond_signal(condition)
+            if isWorthWaking(state) { pthread_cond_signal(condition) }
             pthread_mutex_unlock(mutex)
         }
         return body(&state)
@@ -64,18 +66,20 @@ final class ConditionLock<State>: @unchecked Sendable {
         return body(&state)
     }
 
-    /// Waits until the predicate no longer holds, but at most for some milliseconds.
-    func wait(atMost milliseconds: Int, while predicate: (State) -> Bool) {
+    /// Waits until the predicate no longer holds, but at most for so long.
+    func wait(atMost duration: Duration, while predicate: (State) -> Bool) {
+        let (seconds, attoseconds) = duration.components
+        let nanoseconds = Int(attoseconds / 1_000_000_000)
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         #if canImport(Darwin)
-            var limit = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+            var limit = timespec(tv_sec: Int(seconds), tv_nsec: nanoseconds)
             while predicate(state), pthread_cond_timedwait_relative_np(condition, mutex, &limit) == 0 {}
         #else
             var end = timespec()
             clock_gettime(CLOCK_MONOTONIC, &end)
-            end.tv_sec += milliseconds / 1000
-            end.tv_nsec += milliseconds % 1000 * 1_000_000
+            end.tv_sec += Int(seconds)
+            end.tv_nsec += nanoseconds
             if end.tv_nsec >= 1_000_000_000 {
                 end.tv_sec += 1
                 end.tv_nsec -= 1_000_000_000

@@ -38,6 +38,21 @@ final class PreparedStatement {
         while try step(action) {}
     }
 
+    /// The same with bytes, or NULL for `nil`, in the place of a parameter; they are not copied.
+    func run(
+        _ bytes: [UInt8]?, at index: Int32, _ action: StaticString = "writing to the database"
+    ) throws(CacheError) {
+        guard let bytes, !bytes.isEmpty else {
+            try bind(bytes, at: index)
+            return try run(action)
+        }
+        try bytes.withUnsafeBufferPointer { bytes throws(CacheError) in
+            // The binding is gone when this has run, and the bytes stay for as long.
+            try check(ck_bind_blob_static(statement, index, bytes.baseAddress, UInt64(bytes.count)))
+            try run(action)
+        }
+    }
+
     /// Readies the statement for the next use; ends its read transaction. Bound values go too, so that none is kept.
     func reset() {
         // The result repeats the last step's, which was thrown then.

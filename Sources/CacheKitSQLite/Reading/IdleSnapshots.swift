@@ -23,7 +23,7 @@ final class IdleSnapshots: Sendable {
             let isClosed = isClosed.withLock(
                 waitingWhile: { !$0 && !isWatching.load(ordering: .sequentiallyConsistent) }, { $0 })
             if isClosed { return }
-            self.isClosed.wait(atMost: Self.milliseconds, while: { !$0 })
+            self.isClosed.wait(atMost: .milliseconds(Self.milliseconds), while: { !$0 })
             // First: a snapshot that begins after its reader was looked at says so again.
             isWatching.store(false, ordering: .sequentiallyConsistent)
             if endIdle() { isWatching.store(true, ordering: .sequentiallyConsistent) }

@@ -66,20 +66,20 @@ final class RowWriter {
 
     /// Seals and stores a row: a new one, or in the place of one that was last noted as read then.
     func store(
-        _ change: LocalChange, _ hash: KeyHash, in place: RowPlace, version: Version, sequence: UInt64,
-        origin: EntryOrigin, base: [UInt8], now: Timestamp
+        _ hashed: HashedChange, in place: RowPlace, version: Version, sequence: UInt64, origin: EntryOrigin,
+        base: [UInt8], now: Timestamp
     ) throws(CacheError) {
-        let value = try codec.valueColumn(change, hash: hash, version: version)
+        let change = hashed.change
+        let value = try codec.valueColumn(change, hash: hashed.hash, version: version)
         var fingerprint: KeyFingerprint?
         if value != nil, case .sealed(let used) = change.form { fingerprint = used }
         let tag = (value ?? []).withUnsafeBytes { RowMetadata.tag(of: $0) }
-        let digest = fingerprint == nil ? 0 : try RowMetadata.digest(of: value ?? [])
         let metadata = RowMetadata(
             mode: change.mode, version: version, sequence: sequence, origin: origin,
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
             isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
-            valueDigest: digest, base: base, key: change.key.string)
-        try put(metadata, value, hash, in: place, accessedAt: now.milliseconds)
+            valueDigest: hashed.digest, base: base, key: change.key.string)
+        try put(metadata, value, hashed.hash, in: place, accessedAt: now.milliseconds)
     }
 
     private func put(
@@ -108,8 +108,7 @@ final class RowWriter {
         try statement.bind(metadata.staleAt, at: 9)
         if isAccessNoted { try statement.bind(accessedAt, at: 10) }
         try statement.bind(metadata.fingerprint?.bytes, at: 11)
-        try statement.bind(value, at: 12)
-        try statement.run()
+        try statement.run(value, at: 12)
         if place.accessedAt == nil { added += 1 }
     }
 
@@ -120,9 +119,8 @@ final class RowWriter {
         try statement.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 2)
         try statement.bind(metadata.base.isEmpty ? nil : metadata.base, at: 3)
         try statement.bind(metadata.fingerprint?.bytes, at: 4)
-        try statement.bind(value, at: 5)
         if table == .entries { try statement.bind(hash.id, at: 6) }
-        try statement.run()
+        try statement.run(value, at: 5)
     }
 
     /// Deletes a row. A key that collided with it moves from `overflow` into its place, so that it stays findable; a row

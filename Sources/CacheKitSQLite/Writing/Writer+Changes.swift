@@ -4,13 +4,14 @@ internal import CacheKitCore
 /// What the writer does inside a transaction for the calls of ``SQLiteStore``.
 extension Writer {
     /// Stores changes made here.
-    func apply(_ changes: [LocalChange]) throws(CacheError) -> [ChangeSequence] {
+    func apply(_ changes: [HashedChange]) throws(CacheError) -> [ChangeSequence] {
         let now = clock.now()
         var sequences: [ChangeSequence] = []
         sequences.reserveCapacity(changes.count)
         let watermark = try readWatermark()
-        let isNearBound = try isNearBound(bytes: changes.reduce(0) { $0 + $1.byteCount }, rows: changes.count)
-        for change in changes {
+        let isNearBound = try isNearBound(bytes: changes.reduce(0) { $0 + $1.change.byteCount }, rows: changes.count)
+        for hashed in changes {
+            let change = hashed.change
             guard try !isRetired(change) else {
                 throw CacheError(
                     .wrongMasterKey,
@@ -21,8 +22,7 @@ extension Writer {
                 let hasRoom = try makeRoom(bytes: change.byteCount, for: change.value == nil ? .tombstone : .value)
                 if !hasRoom { try refuse(bytes: change.byteCount) }
             }
-            let hash = try file.codec.hash(change.key)
-            let (place, base) = try finder.withRow(hash) { table, row throws(CacheError) in
+            let (place, base) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
                 (
                     RowPlace(table: table, accessedAt: row?.integer(8)),
                     row.map { baseAfter($0, table: table, watermark) } ?? []
@@ -30,7 +30,7 @@ extension Writer {
             }
             let (sequence, version) = try nextChange(at: now)
             try rows.store(
-                change, hash, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
+                hashed, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
             sequences.append(ChangeSequence(sequence))
             sweeper.note(expiry: change.expiresAt.milliseconds)
         }
@@ -51,39 +51,38 @@ extension Writer {
     }
 
     /// Stores values read from the remote where the row is still as it was before and nothing of it is pending.
-    func apply(_ fills: [RemoteFill]) throws(CacheError) -> [Bool] {
+    func apply(_ fills: [(hashed: HashedChange, expected: ChangeSequence?)]) throws(CacheError) -> [Bool] {
         let now = clock.now()
         let watermark = try readWatermark()
-        let isNearBound = try isNearBound(bytes: fills.reduce(0) { $0 + $1.change.byteCount }, rows: fills.count)
+        let isNearBound = try isNearBound(bytes: fills.reduce(0) { $0 + $1.hashed.change.byteCount }, rows: fills.count)
         var stored: [Bool] = []
-        for fill in fills {
+        for (hashed, expected) in fills {
+            let change = hashed.change
             // Redis may hold values under a retired key for as long as they live; they are read from there. So are values
             // for which there is no room.
-            var isTaken = try !isRetired(fill.change)
-            if isTaken, isNearBound { isTaken = try makeRoom(bytes: fill.change.byteCount, for: .value) }
+            var isTaken = try !isRetired(change)
+            if isTaken, isNearBound { isTaken = try makeRoom(bytes: change.byteCount, for: .value) }
             guard isTaken else {
                 stored.append(false)
                 continue
             }
-            let hash = try file.codec.hash(fill.change.key)
-            let place = try finder.withRow(hash) { table, row throws(CacheError) -> RowPlace? in
-                guard let row else { return fill.expected == nil ? RowPlace(table: table) : nil }
+            let place = try finder.withRow(hashed.hash) { table, row throws(CacheError) -> RowPlace? in
+                guard let row else { return expected == nil ? RowPlace(table: table) : nil }
                 let metadata = try file.codec.metadata(row, table: table)
-                let isFree = try isReplaceable(metadata, hash.bytes, watermark, protectsPending: true)
-                guard ChangeSequence(metadata.sequence) == fill.expected, isFree else { return nil }
+                let isFree = try isReplaceable(metadata, hashed.hash.bytes, watermark, protectsPending: true)
+                guard ChangeSequence(metadata.sequence) == expected, isFree else { return nil }
                 return RowPlace(table: table, accessedAt: row.integer(8))
             }
             stored.append(place != nil)
             guard let place else { continue }
             let (sequence, version) = try nextChange(at: now)
             var base: [UInt8] = []
-            if case .sealed = fill.change.form, let value = fill.change.value {
+            if case .sealed = change.form, let value = change.value {
                 base.append(bigEndian: value.withUnsafeBytes { RowMetadata.tag(of: $0) })
             }
             try rows.store(
-                fill.change, hash, in: place, version: version, sequence: sequence, origin: .remote, base: base,
-                now: now)
-            sweeper.note(expiry: fill.change.expiresAt.milliseconds)
+                hashed, in: place, version: version, sequence: sequence, origin: .remote, base: base, now: now)
+            sweeper.note(expiry: change.expiresAt.milliseconds)
         }
         return stored
     }
@@ -106,7 +105,9 @@ extension Writer {
             throw CacheError(.invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
         }
         guard try readWatermark().sequence < sequence.number else { return }
-        try meta.setSealed("watermark", Watermark(sequence: sequence.number).encoded, file.keys)
+        let watermark = Watermark(sequence: sequence.number)
+        try meta.setSealed("watermark", watermark.encoded, file.keys)
+        foundWatermark = watermark
         evictor.reconsider()
     }
 }

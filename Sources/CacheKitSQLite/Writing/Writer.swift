@@ -33,6 +33,10 @@ final class Writer: @unchecked Sendable {
     private(set) var hasSkippedReservation = false
     private var skipsReservation = false
     private var storesClock = false
+    /// The watermark, once the open transaction has read it.
+    var foundWatermark: Watermark?
+    /// Bytes of pages in use, once the open transaction has asked, and those that its writes may have added since.
+    var expectedUse: Int?
     /// Whether frames of a commit that failed may lie behind the log's end.
     private var hasFailedCommit = false
 
@@ -71,7 +75,9 @@ final class Writer: @unchecked Sendable {
     // MARK: Group commit
 
     /// Runs jobs in one transaction and tells each caller. One that fails by its own fault takes no other with it.
-    func execute(_ jobs: [WriteJob]) {
+    ///
+    /// - Parameter noteCommit: What is done between the commit and telling.
+    func execute(_ jobs: [WriteJob], noteCommit: () -> Void = {}) {
         if let job = jobs.first, !job.isTransactional { return executeAlone(job) }
         var faultOfOne = false
         do throws(CacheError) {
@@ -88,6 +94,7 @@ final class Writer: @unchecked Sendable {
                 }
                 return completions
             }
+            noteCommit()
             for completion in completions { completion() }
         } catch {
             if faultOfOne, jobs.count > 1 {
@@ -165,12 +172,13 @@ final class Writer: @unchecked Sendable {
             savedClock = nil
             skipsReservation = false
             storesClock = false
+            foundWatermark = nil
+            expectedUse = nil
+            rows.added = 0
         }
-        rows.added = 0
-        defer { rows.added = 0 }
         let output: Output
         do throws(CacheError) {
-            output = try connection.transaction("IMMEDIATE", body)
+            output = try connection.transaction(.immediate, body)
         } catch {
             noteFailure(error)
             throw error
@@ -228,7 +236,13 @@ final class Writer: @unchecked Sendable {
         fileClock = clock
     }
 
-    func readWatermark() throws(CacheError) -> Watermark { try meta.watermark(file.keys) }
+    func readWatermark() throws(CacheError) -> Watermark {
+        if let foundWatermark { return foundWatermark }
+        let watermark = try meta.watermark(file.keys)
+        // Outside a transaction, another process may move it at any time.
+        if !connection.isAutocommit { foundWatermark = watermark }
+        return watermark
+    }
 
     /// Syncs every commit so far, whoever made it, so that what is published can't be lost.
     func sync() throws(CacheError) {
