@@ -1,6 +1,7 @@
 import CacheKit
 import CacheKitCore
 import CacheKitSQLite
+import Floors
 
 // The SQLite tier is the store's own `commit` with values that are sealed already, as the cache hands them over; the cache
 // figures beside it add encoding, sealing and the memory tier. Values change on every write.
@@ -9,7 +10,9 @@ import CacheKitSQLite
 // both sides: a slice is too short for either to need it. Where the figure is a rate, it counts on both sides, whoever does it.
 
 let databaseWriteFigures = [
-    alone, concurrent(writers: 8, bar: 4), concurrent(writers: 64, bar: 16),
+    alone, concurrent(writers: 8, bar: .atLeast(4)), concurrent(writers: 64, bar: .atLeast(16)),
+    concurrent(writers: 64, bar: nil, floorBatch: 64),
+    concurrent(writers: 8, bar: nil, syncDelay: 400), concurrent(writers: 64, bar: nil, syncDelay: 400),
     thousandRows(of: 20_000, bar: .atMost(1.8)), thousandRows(of: 1_000, bar: nil), relaxedTail,
     throughCache(writers: 1), throughCache(writers: 64),
 ]
@@ -34,11 +37,18 @@ private let alone = Figure(name: "SQLite tier, 1 durable write alone, against a 
         operationsPerSlice: 200, finish: sides.finish)
 }
 
-/// So many tasks that write one row at a time; the floor is one thread that commits each row alone.
-private func concurrent(writers: Int, bar: Double) -> Figure {
-    Figure(
-        name: "SQLite tier, \(writers) writers, against C committing each row", unit: .perSecond, bar: .atLeast(bar)
+/// So many tasks that write one row at a time; the floor is one thread that commits each row alone, or so many at once,
+/// as it could if it knew them all beforehand.
+///
+/// - Parameter syncDelay: Microseconds that a sync takes longer than on the disk that is there, on both sides.
+private func concurrent(writers: Int, bar: Figure.Bar?, floorBatch: Int = 1, syncDelay: Int = 0) -> Figure {
+    let floorName = floorBatch == 1 ? "each row" : "\(floorBatch) rows at once"
+    let diskName = syncDelay == 0 ? "" : ", syncs \(syncDelay) us slower"
+    return Figure(
+        name: "SQLite tier, \(writers) writers, against C committing \(floorName)\(diskName)", unit: .perSecond,
+        bar: bar
     ) {
+        try check(floor_disk_slow_syncs(syncDelay), "floor_disk_slow_syncs")
         let sides = try await WriteSides(keyCount: 20_000)
         var draw = Draw(20_000, seed: 12)
         var number = 1 << 30
@@ -60,12 +70,20 @@ private func concurrent(writers: Int, bar: Double) -> Figure {
                 }
             },
             floor: sides.timed(withLog: sides.floorLog) { count in
-                for _ in 0..<count {
-                    number += 1
-                    try sides.putFloor(draw.next(), stamped: number)
+                for _ in 0..<count / floorBatch {
+                    number += floorBatch
+                    if floorBatch == 1 {
+                        try sides.putFloor(draw.next(), stamped: number)
+                    } else {
+                        try sides.commitFloor(draw.next(floorBatch), stampedFrom: number)
+                    }
                 }
             },
-            operationsPerSlice: 80 * max(writers, 32), finish: sides.finish)
+            operationsPerSlice: 80 * max(writers, 32),
+            finish: {
+                await sides.finish()
+                try? check(floor_disk_slow_syncs(0), "floor_disk_slow_syncs")
+            })
     }
 }
 

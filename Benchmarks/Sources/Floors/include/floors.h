@@ -36,6 +36,9 @@ floor_log *floor_log_open(const char *path);
 void floor_log_close(floor_log *log);
 int floor_log_move(floor_log *log);
 
+// From now on every sync of a database that is opened, by whomever in this process, takes so much longer; 0 ends it.
+int floor_disk_slow_syncs(long microseconds);
+
 // A blocking hiredis connection over a unix socket.
 typedef struct floor_redis floor_redis;
 floor_redis *floor_redis_connect(const char *path);
