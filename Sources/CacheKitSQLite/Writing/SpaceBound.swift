@@ -21,6 +21,7 @@ struct SpaceBound {
     /// Pages of the log that are worth moving in the background: a thirty-second of the bound, 512 KiB to 24 MiB. Syncing them
     /// holds up writers for a moment, so a large file does it less often than once in a thousand writes.
     var idleLogFrames: Int { min(max(bytes / 32, 512 << 10), 24 << 20) / 4096 }
-    /// Pages of the log after which it has to begin anew: four times as many.
-    var dueLogFrames: Int { idleLogFrames * 4 }
+    /// Pages of the log after which it has to begin anew: three times as many. It may get twice as long while the last part of
+    /// it is still being moved, and stays within a quarter of the bound even then.
+    var dueLogFrames: Int { idleLogFrames * 3 }
 }

@@ -3,7 +3,7 @@
 /// What is done within a step is counted in time, not in rows: a row has 100 bytes or 64 MiB.
 struct StepBudget {
     /// With the commit that follows, a step stays below 10 ms.
-    static let step = Duration.milliseconds(4)
+    static let step = Duration.milliseconds(3)
 
     private let now: () -> ContinuousClock.Instant
     private let end: ContinuousClock.Instant
