@@ -104,6 +104,6 @@ extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConverti
 }
 
 extension RemoteStoreProvider where Self == RedisConfiguration {
-    /// Redis at `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path[?db=N]`.
+    /// Redis at an address; see ``RedisURL`` for its forms.
     public static func redis(_ url: String) -> Self { RedisConfiguration(url) }
 }

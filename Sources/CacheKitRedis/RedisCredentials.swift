@@ -20,11 +20,3 @@ extension RedisCredentials: CustomStringConvertible, CustomDebugStringConvertibl
     /// Redacted, so that `dump` shows nothing either.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
-
-/// Where a server listens.
-public enum RedisEndpoint: Hashable, Sendable {
-    /// A host name or an IP address (IPv6 without brackets), and a port from 1 to 65535.
-    case tcp(host: String, port: Int)
-    /// The path of a unix socket; at most 107 bytes on Linux.
-    case unix(path: String)
-}

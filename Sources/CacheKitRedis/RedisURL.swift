@@ -1,14 +1,37 @@
 internal import CacheKit
 public import CacheKitCore
 
-/// A Redis address as text: `redis://[user[:password]@]host[:port][/db]` or `redis+unix:///path[?db=N]`.
+/// A Redis address as text.
 ///
-/// The form is that of the IANA registration of `redis://`
+/// - `redis://[user:password@]host[:port][/db]`: one server, by TCP (port 6379)
+/// - `redis+unix://[user:password@]/path[?db=N]`: one server, by a unix socket
+/// - `redis+sentinel://[user:password@]host[:port][,host[:port]...]/master[/db]`: the master of that name, as the sentinels
+///   at these addresses know it (port 26379)
+/// - `redis+cluster://[user:password@]host[:port][,host[:port]...]`: a Cluster, some of whose nodes are these (port 6379)
+///
+/// `rediss` in the place of `redis` means TLS. The first form is that of the IANA registration of `redis://`
 /// (https://www.iana.org/assignments/uri-schemes/prov/redis). User, password, host and path are percent-decoded. An IPv6
 /// address stands in brackets. What is not understood is refused, never ignored.
 public struct RedisURL: Sendable {
-    /// Where the server listens.
-    public var endpoint: RedisEndpoint
+    /// Which servers there are.
+    public enum Topology: Hashable, Sendable {
+        /// One.
+        case single
+        /// A master and its replicas, watched by sentinels, at whose addresses the master's is asked for.
+        case sentinel(master: String)
+        /// Masters that share the keys, and their replicas.
+        case cluster
+    }
+
+    /// At most so many addresses are taken.
+    public static let maximumEndpoints = 64
+
+    /// Which servers there are.
+    public var topology = Topology.single
+    /// Where servers listen: the one, the sentinels, or some nodes of the Cluster.
+    public var endpoints: [RedisEndpoint]
+    /// Whether connections are encrypted.
+    public var usesTLS = false
     /// The database number; 0 unless given.
     public var database: Int
     /// User and password, if given.
@@ -27,26 +50,67 @@ public struct RedisURL: Sendable {
             throw Self.invalid("has a fragment; percent-encode '#' as %23 or remove it")
         }
         switch scheme {
-        case "redis": try self.init(tcp: rest)
+        case "redis", "rediss": try self.init(tcp: rest)
         case "redis+unix", "unix": try self.init(unix: rest)
-        case "rediss":
-            throw CacheError(
-                .invalidConfiguration,
-                "TLS (rediss://) is not built yet; use redis:// over a trusted network, a tunnel or a unix socket")
-        default: throw Self.invalid("has an unknown scheme; use redis:// or redis+unix://")
+        case "redis+sentinel", "rediss+sentinel": try self.init(sentinels: rest)
+        case "redis+cluster", "rediss+cluster": try self.init(cluster: rest)
+        default:
+            throw Self.invalid(
+                "has an unknown scheme; use redis://, redis+unix://, redis+sentinel:// or redis+cluster:// (rediss for TLS)"
+            )
         }
+        usesTLS = scheme.hasPrefix("rediss")
     }
+
+    /// The first address.
+    var endpoint: RedisEndpoint { endpoints[0] }
 
     private init(tcp rest: Substring) throws(CacheError) {
         let (address, query) = rest.split(at: "?")
         let (authority, path) = address.split(at: "/")
         let (userPart, hostPart) = authority.splitAtLast("@")
         credentials = try Self.credentials(userPart)
-        endpoint = try Self.tcpEndpoint(hostPart)
+        endpoints = [try Self.tcpEndpoint(hostPart, port: 6379)]
         let inQuery = try Self.database(query: query)
         let inPath = path.flatMap { $0.isEmpty ? nil : $0 }
         guard inPath == nil || inQuery == nil else { throw Self.invalid("names the database twice; keep one") }
         database = try inPath.map { text throws(CacheError) in try Self.database(text) } ?? inQuery ?? 0
+    }
+
+    private init(sentinels rest: Substring) throws(CacheError) {
+        let (authority, path) = rest.split(at: "/")
+        guard !rest.contains("?") else { throw Self.invalid("has parameters; Sentinel addresses take none") }
+        let (userPart, hosts) = authority.splitAtLast("@")
+        credentials = try Self.credentials(userPart)
+        endpoints = try Self.tcpEndpoints(hosts, port: 26379)
+        let (name, number) = (path ?? "").split(at: "/")
+        let master = try Self.decoded(name, part: "master's name")
+        guard !master.isEmpty, master.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw Self.invalid("has no master's name; write redis+sentinel://host:port/name")
+        }
+        topology = .sentinel(master: master)
+        database = try number.map { text throws(CacheError) in try Self.database(text) } ?? 0
+    }
+
+    private init(cluster rest: Substring) throws(CacheError) {
+        let (authority, path) = rest.split(at: "/")
+        // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#implemented-subset
+        guard path ?? "" == "", !rest.contains("?") else {
+            throw Self.invalid("has a path or parameters; a Cluster has one database and takes none")
+        }
+        let (userPart, hosts) = authority.splitAtLast("@")
+        credentials = try Self.credentials(userPart)
+        endpoints = try Self.tcpEndpoints(hosts, port: 6379)
+        topology = .cluster
+        database = 0
+    }
+
+    private static func tcpEndpoints(_ text: Substring, port: Int) throws(CacheError) -> [RedisEndpoint] {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        guard parts.count <= maximumEndpoints else {
+            throw invalid("has more than \(maximumEndpoints) hosts; name a few, the others are found through them")
+        }
+        return try parts.map { part throws(CacheError) in try tcpEndpoint(part, port: port) }
     }
 
     private init(unix rest: Substring) throws(CacheError) {
@@ -61,11 +125,11 @@ public struct RedisURL: Sendable {
         credentials = try Self.credentials(userPart)
         let path = try Self.decoded(address[slash...], part: "socket path")
         guard path.utf8.count > 1, !path.utf8.contains(0) else { throw Self.invalid("has an empty socket path") }
-        endpoint = .unix(path: path)
+        endpoints = [.unix(path: path)]
         database = try Self.database(query: query) ?? 0
     }
 
-    private static func tcpEndpoint(_ text: Substring) throws(CacheError) -> RedisEndpoint {
+    private static func tcpEndpoint(_ text: Substring, port standardPort: Int) throws(CacheError) -> RedisEndpoint {
         var host = text
         var port: Substring?
         if text.hasPrefix("[") {
@@ -86,7 +150,7 @@ public struct RedisURL: Sendable {
         let name = try decoded(host, part: "host")
         guard !name.isEmpty else { throw invalid("has no host; write redis://host:port") }
         guard name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw invalid("has a host with blanks in it") }
-        guard let port else { return .tcp(host: name, port: 6379) }
+        guard let port else { return .tcp(host: name, port: standardPort) }
         guard let number = decimal(port), (1...65535).contains(number) else {
             throw invalid("has a bad port; give 1 to 65535")
         }
@@ -162,10 +226,13 @@ extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, Custo
     /// The address without user and password.
     public var description: String {
         let user = credentials == nil ? "" : "***@"
-        switch endpoint {
-        case .tcp(let host, let port):
-            return "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
-        case .unix(let path): return "redis+unix://\(user)\(path)?db=\(database)"
+        let scheme = usesTLS ? "rediss" : "redis"
+        if case .unix(let path) = endpoint { return "\(scheme)+unix://\(user)\(path)?db=\(database)" }
+        let hosts = endpoints.map(\.description).joined(separator: ",")
+        return switch topology {
+        case .single: "\(scheme)://\(user)\(hosts)/\(database)"
+        case .sentinel(let master): "\(scheme)+sentinel://\(user)\(hosts)/\(master)/\(database)"
+        case .cluster: "\(scheme)+cluster://\(user)\(hosts)"
         }
     }
     /// The address without user and password.

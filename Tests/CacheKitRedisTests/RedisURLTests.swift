@@ -7,7 +7,7 @@ import Testing
 @Suite struct RedisURLTests {
     @Test func `host, port, database, user and password are read and decoded`() throws {
         let url = try RedisURL("redis://us%65r:p%40ss%3Aw%2Ford@cache.internal:7000/5")
-        #expect(url.endpoint == .tcp(host: "cache.internal", port: 7000))
+        #expect(url.endpoints == [.tcp(host: "cache.internal", port: 7000)])
         #expect(url.database == 5)
         #expect(url.credentials?.username == "user")
         #expect(url.credentials?.password == "p@ss:w/ord")
@@ -15,7 +15,7 @@ import Testing
 
     @Test func `port and database have defaults`() throws {
         let url = try RedisURL("REDIS://localhost")
-        #expect(url.endpoint == .tcp(host: "localhost", port: 6379))
+        #expect(url.endpoints == [.tcp(host: "localhost", port: 6379)])
         #expect(url.database == 0)
         #expect(url.credentials == nil)
     }
@@ -27,14 +27,14 @@ import Testing
     }
 
     @Test func `an IPv6 address stands in brackets`() throws {
-        #expect(try RedisURL("redis://[::1]:7000").endpoint == .tcp(host: "::1", port: 7000))
-        #expect(try RedisURL("redis://[2001:db8::1]").endpoint == .tcp(host: "2001:db8::1", port: 6379))
+        #expect(try RedisURL("redis://[::1]:7000").endpoints == [.tcp(host: "::1", port: 7000)])
+        #expect(try RedisURL("redis://[2001:db8::1]").endpoints == [.tcp(host: "2001:db8::1", port: 6379)])
     }
 
     @Test func `a unix socket has a path and a database`() throws {
         for scheme in ["redis+unix", "unix"] {
             let url = try RedisURL("\(scheme)://u:p@/run/my%20redis.sock?db=3")
-            #expect(url.endpoint == .unix(path: "/run/my redis.sock"))
+            #expect(url.endpoints == [.unix(path: "/run/my redis.sock")])
             #expect(url.database == 3)
             #expect(url.credentials?.username == "u")
         }
@@ -48,16 +48,39 @@ import Testing
         "redis://[::1]x", "redis://[host]", "redis://user@host", "redis://:@host", "redis://host#f",
         "redis://ho%st", "redis://u:%ff@host", "redis://ho st", "redis://a%00b", "redis+unix://host/path",
         "redis+unix://", "redis+unix:///", "redis+unix:///p?x=1", "unix:///p%00q",
+        "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel://h/a%20b", "redis+sentinel://h,/m",
+        "redis+sentinel://h/m/x", "redis+sentinel://h/m?db=1", "redis+cluster://h/0", "redis+cluster://h?db=1",
+        "redis+cluster://h,,i", "redis+cluster://",
     ])
     func `a malformed URL is refused`(_ text: String) {
         let error = #expect(throws: CacheError.self) { try RedisURL(text) }
         #expect(error?.code == .invalidConfiguration)
     }
 
-    @Test func `TLS says that it is not there yet`() throws {
-        let error = try #require(throws: CacheError.self) { try RedisURL("rediss://host") }
-        #expect(error.code == .invalidConfiguration)
-        #expect(error.message.contains("TLS"))
+    @Test func `rediss means TLS, in every topology`() throws {
+        for scheme in ["rediss://h", "rediss+sentinel://h/m", "rediss+cluster://h"] {
+            #expect(try RedisURL(scheme).usesTLS)
+            #expect(try !RedisURL(scheme.replacing("rediss", with: "redis")).usesTLS)
+        }
+    }
+
+    @Test func `sentinels have a master's name and a database`() throws {
+        let url = try RedisURL("redis+sentinel://u:p@a,b:5000,[::1]/my%2Dmaster/3")
+        #expect(url.topology == .sentinel(master: "my-master"))
+        #expect(
+            url.endpoints == [
+                .tcp(host: "a", port: 26379), .tcp(host: "b", port: 5000), .tcp(host: "::1", port: 26379),
+            ])
+        #expect(url.database == 3)
+        #expect(url.credentials?.username == "u")
+        #expect("\(url)" == "redis+sentinel://***@a:26379,b:5000,[::1]:26379/my-master/3")
+    }
+
+    @Test func `some nodes of a Cluster stand for it`() throws {
+        let url = try RedisURL("redis+cluster://:p@a:7000,b")
+        #expect(url.topology == .cluster)
+        #expect(url.endpoints == [.tcp(host: "a", port: 7000), .tcp(host: "b", port: 6379)])
+        #expect("\(url)" == "redis+cluster://***@a:7000,b:6379")
     }
 
     @Test func `nothing shows user or password`() throws {

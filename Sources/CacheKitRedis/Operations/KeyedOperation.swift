@@ -1,0 +1,52 @@
+internal import CacheKitCore
+
+/// A call on many keys: how its elements become commands, and what the replies say of each.
+protocol KeyedOperation: Sendable {
+    associatedtype Element: Sendable
+    associatedtype Output: Sendable
+
+    /// Whether it only reads: it may be sent again after a loss, and a replica may answer it.
+    var isIdempotent: Bool { get }
+    /// Elements that one unit may have: commands of a unit belong together, and are redirected together.
+    var maximumUnitCount: Int { get }
+    /// Values of full size that one reply may hold, for a unit of so many elements.
+    func valuesPerReply(unitCount: Int) -> Int
+
+    func key(of element: Element) -> String
+    /// About what it takes in a batch, in bytes.
+    func byteCount(of element: Element) -> Int
+
+    func encode(_ unit: ArraySlice<Element>, into writer: inout RESPWriter)
+    /// Adds what the replies of a unit say of each of its elements.
+    func decode(
+        _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Element>, into outputs: inout [Output]
+    ) throws(CacheError)
+}
+
+/// Elements that travel in one batch, cut into units.
+struct Units<Operation: KeyedOperation> {
+    let batch: CommandBatch
+    private let operation: Operation
+    private var parts: [(elements: ArraySlice<Operation.Element>, replies: Range<Int>)] = []
+
+    init(_ elements: ArraySlice<Operation.Element>, _ operation: Operation) {
+        self.operation = operation
+        let size = elements.reduce(0) { $0 + operation.byteCount(of: $1) }
+        var writer = RESPWriter(reservingBytes: size)
+        var rest = elements
+        while !rest.isEmpty {
+            let unit = rest.prefix(operation.maximumUnitCount)
+            rest = rest.dropFirst(unit.count)
+            let start = writer.commandCount
+            operation.encode(unit, into: &writer)
+            parts.append((unit, start..<writer.commandCount))
+        }
+        batch = CommandBatch(
+            writer, valuesPerReply: operation.valuesPerReply(unitCount: parts.first?.elements.count ?? 1),
+            isIdempotent: operation.isIdempotent)
+    }
+
+    func decode(_ replies: [RESPValue], into outputs: inout [Operation.Output]) throws(CacheError) {
+        for part in parts { try operation.decode(replies[part.replies], of: part.elements, into: &outputs) }
+    }
+}

@@ -1,0 +1,47 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// `SET key value PX milliseconds` (https://redis.io/docs/latest/commands/set/) and `DEL key`.
+struct WriteOperation: KeyedOperation {
+    /// Redis refuses an expiry whose absolute time overflows; 100 years are as good as for ever.
+    private static let maximumMilliseconds: Int64 = 100 * 365 * 86_400_000
+
+    var isIdempotent: Bool { false }
+    var maximumUnitCount: Int { 1 }
+
+    func valuesPerReply(unitCount: Int) -> Int { 1 }
+    func key(of element: RemoteWrite) -> String { element.key.string }
+
+    func byteCount(of element: RemoteWrite) -> Int {
+        guard case .put(let value, _) = element.action else { return element.key.string.utf8.count + 32 }
+        return element.key.string.utf8.count + value.count + 64
+    }
+
+    func encode(_ unit: ArraySlice<RemoteWrite>, into writer: inout RESPWriter) {
+        for write in unit {
+            switch write.action {
+            case .put(let value, let timeToLive):
+                writer.begin(argumentCount: 5)
+                writer.append("SET")
+                writer.append(write.key.string)
+                writer.append(value)
+                writer.append("PX")
+                writer.append(min(max(timeToLive.wholeMilliseconds, 1), Self.maximumMilliseconds))
+            case .delete:
+                writer.command("DEL", write.key.string)
+            }
+        }
+    }
+
+    func decode(
+        _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<RemoteWrite>, into results: inout [RemoteWriteResult]
+    ) throws(CacheError) {
+        for (write, reply) in zip(unit, replies) {
+            switch (write.action, reply) {
+            case (_, .error(let text)): results.append(.failed(.redisReply(text)))
+            case (.put, .simpleString), (.delete, .integer): results.append(.applied)
+            default: throw .redisUnexpectedReply()
+            }
+        }
+    }
+}

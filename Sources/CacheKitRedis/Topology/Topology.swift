@@ -1,0 +1,20 @@
+internal import CacheKitCore
+
+/// Which servers there are, and which of them a key belongs to.
+protocol Topology: Sendable {
+    /// Does an operation on each element, split as the servers need it; outputs are in the order of the elements.
+    ///
+    /// - Throws: `mayHaveBeenApplied` when any of it may have taken effect and the outcome is not known.
+    func perform<Operation: KeyedOperation>(
+        _ operation: Operation, _ elements: [Operation.Element]
+    ) async throws(CacheError) -> [Operation.Output]
+
+    /// Sends a batch about one key, or about none, to a server that may answer it; scripts too.
+    func send(_ batch: CommandBatch, for key: String?) async throws(CacheError) -> [RESPValue]
+
+    /// Where the masters are, as far as is known; asks where nothing is known yet.
+    func masters() async throws(CacheError) -> [RedisEndpoint]
+
+    /// Ends every connection; later calls get `shutdown`.
+    func close()
+}
