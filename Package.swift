@@ -100,7 +100,9 @@ let package = Package(
             name: "CacheKitSQLiteTests",
             dependencies: [
                 "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting", "CSQLite", "Migrations", "CFaultVFS",
-            ]),
+            ],
+            // Files of released formats; the tests find them beside their source.
+            exclude: ["Fixtures"]),
         // Under the stores of those tests: fails calls and cuts the power.
         .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
         .testTarget(
