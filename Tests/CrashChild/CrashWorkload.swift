@@ -24,11 +24,12 @@ struct CrashWorkload: Sendable {
     /// Whether the ring's previous keys had their time.
     let retires: Bool
 
+    /// `open <sequence>`, the last one before its own; then everything at once.
     func run() async throws {
         let cache = try await Cache(local: Opened(store: store), encryption: .secure(key: .keyring(keyring)))
         let cipher = try TenantCipher(keyring: keyring, tenant: "default")
         let last = try await store.lastSequence().number
-        report("open")
+        report("open \(last)")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<6 {
                 group.addTask { try await write(writer, after: last, cipher) }

@@ -22,6 +22,12 @@ struct CrashWorld {
 
     func remove() { try? FileManager.default.removeItem(atPath: folder) }
 
+    /// Whether there is a log that is not empty: that of a process that did not close the file.
+    var hasLog: Bool {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
+        return (attributes?[.size] as? NSNumber)?.intValue ?? 0 > 0
+    }
+
     private func open(_ ring: RotatingRing) async throws -> SQLiteStore {
         let context = LocalStoreContext(
             keyring: try ring.keyring, tenant: "default", hasRemote: true, clock: SystemClock(),
@@ -29,7 +35,7 @@ struct CrashWorld {
         return try await SQLiteStore.open(SQLiteConfiguration(path: path), context)
     }
 
-    /// After a kill: structure and rows are whole, every value opens under the ring, the feed has neither gap nor repeat, and
+    /// After one kill or several: structure and rows are whole, every value opens under the ring, the feed has neither gap nor repeat, and
     /// the ledger holds.
     func check(_ ledger: inout CrashLedger, _ ring: RotatingRing, round: Int) async throws {
         let store = try await open(ring)
