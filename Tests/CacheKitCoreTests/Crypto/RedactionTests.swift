@@ -8,6 +8,13 @@ struct RedactionTests {
     // What the bytes look like in hex, in decimal as `dump` prints them, and in the wrong case.
     private static let traces = ["c5f3", "C5F3", "197", "243", "c5, f3"]
 
+    // Neither local nor private: the name of such a type has an address in it, whose digits may be one of the traces.
+    struct Configuration {
+        var ring: Keyring
+        var keys: [MasterKey]
+        var secret: SecretBytes?
+    }
+
     private static func everyRendering(of value: some Any) -> [String] {
         var dumped = ""
         dump(value, to: &dumped)
@@ -24,11 +31,6 @@ struct RedactionTests {
     }
 
     @Test func `secrets, keys, keyrings, ciphers and what holds them show no key`() throws {
-        struct Configuration {
-            var ring: Keyring
-            var keys: [MasterKey]
-            var secret: SecretBytes?
-        }
         let master = try MasterKey(hex: Self.digits)
         let secret = try bytes(hex: Self.digits).withUnsafeBytes { try SecretBytes(copying: $0) }
         let ring = try Keyring(current: try MasterKey.generate(), previous: [master])
