@@ -25,6 +25,7 @@ let package = Package(
                 .product(name: "CacheKitRedis", package: "cachekit"),
                 .product(name: "CacheKitSQLite", package: "cachekit"),
                 .product(name: "CacheKitSync", package: "cachekit"),
+                .product(name: "CacheKitTesting", package: "cachekit"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: [

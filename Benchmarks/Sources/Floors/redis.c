@@ -9,14 +9,18 @@ struct floor_redis {
     redisContext *context;
 };
 
-floor_redis *floor_redis_connect(const char *path) {
+static floor_redis *wrap(redisContext *context) {
     floor_redis *redis = calloc(1, sizeof *redis);
     if (!redis) return NULL;
-    redis->context = redisConnectUnix(path);
-    if (redis->context && !redis->context->err) return redis;
+    redis->context = context;
+    if (context && !context->err) return redis;
     floor_redis_close(redis);
     return NULL;
 }
+
+floor_redis *floor_redis_connect(const char *path) { return wrap(redisConnectUnix(path)); }
+
+floor_redis *floor_redis_connect_tcp(int port) { return wrap(redisConnect("127.0.0.1", port)); }
 
 void floor_redis_close(floor_redis *redis) {
     if (redis->context) redisFree(redis->context);
@@ -37,6 +41,23 @@ int floor_redis_replies(floor_redis *redis, size_t count) {
         redisReply *reply = NULL;
         if (redisGetReply(redis->context, (void **)&reply) != REDIS_OK) return 0;
         int ok = reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "OK") == 0;
+        freeReplyObject(reply);
+        if (!ok) return 0;
+    }
+    return 1;
+}
+
+int floor_redis_append_get(floor_redis *redis, const void *key, size_t key_count) {
+    const char *arguments[] = {"GET", key};
+    const size_t counts[] = {3, key_count};
+    return redisAppendCommandArgv(redis->context, 2, arguments, counts) == REDIS_OK;
+}
+
+int floor_redis_values(floor_redis *redis, size_t count, size_t value_count) {
+    for (size_t index = 0; index < count; index++) {
+        redisReply *reply = NULL;
+        if (redisGetReply(redis->context, (void **)&reply) != REDIS_OK) return 0;
+        int ok = reply->type == REDIS_REPLY_STRING && (size_t)reply->len == value_count;
         freeReplyObject(reply);
         if (!ok) return 0;
     }

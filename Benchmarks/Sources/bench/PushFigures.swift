@@ -3,19 +3,22 @@ import CacheKitCore
 import CacheKitRedis
 import CacheKitSQLite
 import CacheKitSync
+import CacheKitTesting
 import Floors
 import Foundation
 
 let pushFigures = [
     Figure(name: "push of 10,000 changes to Redis, against hiredis pipelined") {
         let folder = try TemporaryFolder()
-        let server = try await RedisServer(folder)
+        let server = try await startRedis()
         var configuration = CacheConfiguration()
         configuration.memory.maximumBytes = 0
         let cache = try await Cache(
-            local: .sqlite(path: folder.path("cache.db")), remote: .redis("redis+unix://\(server.socket)"),
+            local: .sqlite(path: folder.path("cache.db")), remote: .redis(server.unixURL),
             sync: .writeBehind(), encryption: .secure(key: .keyring(Samples.keyring())), configuration: configuration)
-        guard let redis = floor_redis_connect(server.socket) else { throw FloorFailure(call: "floor_redis_connect") }
+        guard let redis = floor_redis_connect(server.socketPath) else {
+            throw FloorFailure(call: "floor_redis_connect")
+        }
         let keys = try Samples.keys(10_000).map { try CacheKey($0) }
         let values = keys.indices.map { Samples.randomBytes(1024, seed: UInt64($0)) }
         var number = 0
@@ -62,35 +65,3 @@ let pushFigures = [
             })
     }
 ]
-
-/// A throwaway server on a unix socket in a folder of its own; writes nothing to disk.
-private struct RedisServer {
-    let socket: String
-    private let process = Process()
-
-    init(_ folder: TemporaryFolder) async throws {
-        let program = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"]
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-        guard let program else { throw Contest.Unavailable(reason: "redis-server is not installed") }
-        socket = folder.path("redis.sock")
-        process.executableURL = URL(filePath: program)
-        process.arguments = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder.url.path]
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        for _ in 0..<500 {
-            if let connection = floor_redis_connect(socket) {
-                floor_redis_close(connection)
-                return
-            }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        stop()
-        throw Contest.Unavailable(reason: "redis-server does not come up")
-    }
-
-    func stop() {
-        // Not SIGTERM: the child inherits the mask of the pool's thread, which blocks it. The server keeps nothing.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-}

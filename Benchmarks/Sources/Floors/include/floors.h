@@ -39,12 +39,17 @@ int floor_log_move(floor_log *log);
 // From now on every sync of a database that is opened, by whomever in this process, takes so much longer; 0 ends it.
 int floor_disk_slow_syncs(long microseconds);
 
-// A blocking hiredis connection over a unix socket.
+// A blocking hiredis connection over a unix socket or to a loopback port.
 typedef struct floor_redis floor_redis;
 floor_redis *floor_redis_connect(const char *path);
+floor_redis *floor_redis_connect_tcp(int port);
 void floor_redis_close(floor_redis *redis);
 // Appends `SET key value PX milliseconds` to the pipeline.
 int floor_redis_append_set(
     floor_redis *redis, const void *key, size_t key_count, const void *value, size_t count, int64_t milliseconds);
 // Sends the pipeline and reads that many replies, all of which must be `OK`.
 int floor_redis_replies(floor_redis *redis, size_t count);
+// Appends `GET key` to the pipeline.
+int floor_redis_append_get(floor_redis *redis, const void *key, size_t key_count);
+// Sends the pipeline and reads that many replies, all of which must be strings of that length; each is allocated and freed.
+int floor_redis_values(floor_redis *redis, size_t count, size_t value_count);
