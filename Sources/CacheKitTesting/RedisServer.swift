@@ -214,7 +214,7 @@ public final class RedisServer: Sendable {
         return Int(UInt16(bigEndian: address.sin_port))
     }
 
-    private static func loopbackSocket() -> CInt? {
+    static func loopbackSocket() -> CInt? {
         #if canImport(Glibc)
             let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         #else
@@ -226,7 +226,7 @@ public final class RedisServer: Sendable {
         return descriptor
     }
 
-    private static func withLoopbackAddress<Result>(
+    static func withLoopbackAddress<Result>(
         port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {
         var address = sockaddr_in()
