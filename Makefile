@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test interop bench crash endurance sanitize format lint install clean
+.PHONY: help deps build demo test interop fuzz bench crash endurance sanitize format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
-FORMATTED := Sources Tests migrations Plugins Benchmarks/Sources Package.swift Benchmarks/Package.swift
+FORMATTED := Sources Tests migrations Plugins Benchmarks/Sources Fuzz/Sources Package.swift Benchmarks/Package.swift Fuzz/Package.swift
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: deps ## Run all tests
 interop: deps ## Prove both ways against the real Python SDK on a throwaway Redis
 	@Scripts/interop.sh
 
+fuzz: deps ## Run one libFuzzer program per parser, FUZZ_SECONDS each (default 60)
+	@Scripts/fuzz.sh
+
 bench: ## Pair every figure with its floor; JSON in .build/bench.json
 	@Scripts/install-deps.sh --bench
 	$(SWIFT) run -c release --package-path Benchmarks bench
@@ -33,8 +36,8 @@ bench: ## Pair every figure with its floor; JSON in .build/bench.json
 crash: deps ## Kill a writing process at random moments, 300 rounds
 	CACHEKIT_CRASH_ROUNDS=300 $(SWIFT) test --filter CrashTests
 
-endurance: deps ## Run the long forms of the SQLite tier's tests: power cuts, damage, bounds, several processes
-	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests'
+endurance: deps ## Run the long forms of tests: power cuts, damage, bounds, several processes, 10,000 cut connections
+	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests|RandomCutTests'
 
 sanitize: deps ## Run the tests under the address and the thread sanitizer
 	@Scripts/sanitize.sh
@@ -50,4 +53,4 @@ install: build ## Put the command into PREFIX/bin (default /usr/local)
 	install -m 0755 .build/release/cachekit '$(DESTDIR)$(PREFIX)/bin/cachekit'
 
 clean: ## Remove what was built
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Fuzz/.build

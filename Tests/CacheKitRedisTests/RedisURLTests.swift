@@ -1,5 +1,6 @@
 import CacheKit
 import CacheKitCore
+import Foundation
 import Testing
 
 @testable import CacheKitRedis
@@ -55,6 +56,24 @@ import Testing
     func `a malformed URL is refused`(_ text: String) {
         let error = #expect(throws: CacheError.self) { try RedisURL(text) }
         #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test func `every seed of the fuzzer is an address or refused`() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Fuzz/Corpus/FuzzRedisURL")
+        let seeds = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(seeds.count >= 10)
+        var refused = 0
+        for seed in seeds {
+            let text = String(decoding: try Data(contentsOf: folder.appending(path: seed)), as: UTF8.self)
+            do throws(CacheError) {
+                _ = try RedisURL(text)
+            } catch {
+                #expect(error.code == .invalidConfiguration)
+                refused += 1
+            }
+        }
+        #expect((1..<seeds.count).contains(refused))
     }
 
     @Test func `rediss means TLS, in every topology`() throws {

@@ -1,0 +1,7 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// libFuzzer's entry for programs that have a main of their own, as SwiftPM's have
+// (https://llvm.org/docs/LibFuzzer.html#using-libfuzzer-as-a-library).
+int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *bytes, size_t count));
