@@ -60,11 +60,7 @@ extension RedisConnection {
         for _ in 0..<Self.readsPerTurn {
             switch stream.read(into: buffer) {
             case .bytes(let count):
-                state.withLock { $0.lastProgress = .now }
-                do throws(CacheError) {
-                    try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-                    try deliver(reader)
-                } catch {
+                if let error = take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), reader) {
                     end(.violated(error))
                     return
                 }
@@ -80,36 +76,74 @@ extension RedisConnection {
         }
     }
 
-    /// Gives complete replies to the batches they belong to.
-    private func deliver(_ reader: RESPReader) throws(CacheError) {
-        while true {
-            guard let head = state.withLock({ $0.pending.first }) else {
+    /// Gives complete replies to the batches they belong to; the error when what came is no reply.
+    private func take(_ bytes: UnsafeRawBufferPointer, _ reader: RESPReader) -> CacheError? {
+        // All callers are resumed after all replies were read: one by one, each would wake a thread that falls asleep again
+        // before the next has its reply.
+        var finished: [PendingBatch] = []
+        defer { for batch in finished { batch.finish() } }
+        do throws(CacheError) {
+            try reader.feed(bytes)
+            guard var head = state.withLock({ $0.beginReading() }) else {
                 // Nothing was asked: any reply now is one too many.
                 guard try reader.next() == nil else { throw .redisUnexpectedReply() }
-                return
+                return nil
             }
-            if head.replies.isEmpty { head.replies.reserveCapacity(head.count) }
-            while head.replies.count < head.count {
-                guard let reply = try reader.next(valueCount: head.valuesPerReply) else { return }
-                head.replies.append(reply)
+            while try head.read(from: reader) {
+                let (isFirst, next) = state.withLock { $0.finishHead(limits) }
+                if isFirst { onFirstAnswer() }
+                finished.append(head)
+                guard let next else {
+                    guard try reader.next() == nil else { throw .redisUnexpectedReply() }
+                    return nil
+                }
+                head = next
             }
-            if state.withLock({ $0.finishHead(limits) }) { onFirstAnswer() }
-            head.result.finish(.success(head.replies))
-            head.replies = []
+            return nil
+        } catch {
+            return error
         }
     }
 }
 
+extension PendingBatch {
+    /// Takes replies as far as they have come; `true` when all have.
+    fileprivate func read(from reader: RESPReader) throws(CacheError) -> Bool {
+        var replies = replies
+        self.replies = []
+        defer { self.replies = replies }
+        if replies.isEmpty { replies.reserveCapacity(count) }
+        while replies.count < count {
+            guard let reply = try reader.next(valueCount: valuesPerReply) else { return false }
+            replies.append(reply)
+        }
+        return true
+    }
+
+    /// Resumes the caller with all replies.
+    fileprivate func finish() {
+        let replies = replies
+        self.replies = []
+        result.finish(.success(replies))
+    }
+}
+
 extension RedisConnection.State {
-    /// The head was answered: makes room for who waits. Says whether it was the first of the connection.
-    fileprivate mutating func finishHead(_ limits: RedisConnection.Limits) -> Bool {
-        guard let head = pending.popFirst() else { return false }
+    /// Something came: notes it, and gives the batch that it is for.
+    fileprivate mutating func beginReading() -> PendingBatch? {
+        lastProgress = .now
+        return pending.first
+    }
+
+    /// The head was answered: makes room for who waits. Says whether it was the first of the connection, and which is next.
+    fileprivate mutating func finishHead(_ limits: RedisConnection.Limits) -> (isFirst: Bool, next: PendingBatch?) {
+        guard let head = pending.popFirst() else { return (false, nil) }
         defer { hasAnswered = true }
         commandsInFlight -= head.count
         bytesInFlight -= head.byteCount
         expiredCount = max(0, expiredCount - 1)
         admit(limits)
-        return !hasAnswered
+        return (!hasAnswered, pending.first)
     }
 
     /// The next deadline. After traffic the thread stays half awake for one command's time, so that a caller who finds

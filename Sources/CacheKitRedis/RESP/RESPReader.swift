@@ -7,7 +7,9 @@ internal import CacheKitCore
 /// hiredis bounds nesting (7 levels); lengths and counts are bounded here. Confined to the connection's I/O thread.
 final class RESPReader {
     private let reader: UnsafeMutablePointer<redisReader>
-    private let builder: ReplyBuilder
+    // Not an object: the callbacks get it as a pointer for every element, and counting references would cost more than most
+    // elements do.
+    private let builder: UnsafeMutablePointer<ReplyBuilder>
     private var isBroken = false
 
     /// - Parameter maximumValueBytes: the largest string in a reply.
@@ -16,15 +18,18 @@ final class RESPReader {
             throw CacheError(.internalFault, "no memory for a Redis reply reader")
         }
         self.reader = reader
-        builder = ReplyBuilder(maximumValueBytes: maximumValueBytes)
+        builder = .allocate(capacity: 1)
+        builder.initialize(to: ReplyBuilder(maximumValueBytes: maximumValueBytes))
         // The callbacks find the builder here; it lives as long as the reader.
-        reader.pointee.privdata = Unmanaged.passUnretained(builder).toOpaque()
+        reader.pointee.privdata = UnsafeMutableRawPointer(builder)
         // Above this, an empty buffer is given back after use.
         reader.pointee.maxbuf = 256 << 10
     }
 
     deinit {
         redisReaderFree(reader)
+        builder.deinitialize(count: 1)
+        builder.deallocate()
     }
 
     /// Adds bytes that arrived.
@@ -42,14 +47,14 @@ final class RESPReader {
     ///   reader is of no use after that.
     func next(valueCount: Int = 1) throws(CacheError) -> RESPValue? {
         guard !isBroken else { throw failure() }
-        builder.valueCount = max(1, valueCount)
+        builder.pointee.valueCount = max(1, valueCount)
         var token: UnsafeMutableRawPointer?
         guard redisReaderGetReply(reader, &token) == REDIS_OK else { throw failure() }
-        if token != nil { return builder.finish() }
+        if token != nil { return builder.pointee.finish() }
         // What is buffered belongs to one string that is not complete yet: anything longer than a value can be is
         // refused before memory is spent on it.
-        guard reader.pointee.len - reader.pointee.pos <= builder.maximumValueBytes + 64 else {
-            builder.isOverLimit = true
+        guard reader.pointee.len - reader.pointee.pos <= builder.pointee.maximumValueBytes + 64 else {
+            builder.pointee.isOverLimit = true
             throw failure()
         }
         return nil
@@ -57,7 +62,7 @@ final class RESPReader {
 
     private func failure() -> CacheError {
         isBroken = true
-        if builder.isOverLimit {
+        if builder.pointee.isOverLimit {
             return CacheError(
                 .remoteProtocol, "Redis sent a reply over the limit; raise maximumReplyBytes or delete the value")
         }
@@ -68,18 +73,17 @@ final class RESPReader {
 }
 
 /// Builds one reply, element by element, in the order of the stream.
-private final class ReplyBuilder {
+private struct ReplyBuilder {
     let maximumValueBytes: Int
     var valueCount = 1
     var isOverLimit = false
     private var byteCount = 0
-    private var frames: [Frame] = []
+    /// The innermost array that is not complete, and how many elements it lacks; 0 where there is none.
+    private var elements: [RESPValue] = []
+    private var missingCount = 0
+    /// The arrays around it.
+    private var outer: [(elements: [RESPValue], missingCount: Int)] = []
     private var result: RESPValue?
-
-    private struct Frame {
-        var elements: [RESPValue]
-        var count: Int
-    }
 
     init(maximumValueBytes: Int) {
         self.maximumValueBytes = maximumValueBytes
@@ -90,7 +94,7 @@ private final class ReplyBuilder {
     private static let freeBytes = 1 << 20
 
     /// Books bytes of the reply; `false` when that is too much.
-    func book(_ bytes: Int) -> Bool {
+    mutating func book(_ bytes: Int) -> Bool {
         byteCount += bytes + Self.elementCost
         let (product, overflow) = valueCount.multipliedReportingOverflow(by: maximumValueBytes)
         let limit = overflow ? Int.max - Self.freeBytes : min(product, Int.max - Self.freeBytes)
@@ -98,17 +102,27 @@ private final class ReplyBuilder {
         return !isOverLimit
     }
 
-    func add(_ value: RESPValue) {
-        var value = value
-        while let last = frames.indices.last {
-            frames[last].elements.append(value)
-            guard frames[last].elements.count == frames[last].count else { return }
-            value = .array(frames.removeLast().elements)
+    mutating func add(_ value: consuming RESPValue) {
+        guard missingCount > 0 else {
+            result = value
+            return
         }
-        result = value
+        elements.append(value)
+        missingCount -= 1
+        while missingCount == 0 {
+            let complete = RESPValue.array(elements)
+            guard let around = outer.popLast() else {
+                elements = []
+                result = complete
+                return
+            }
+            elements = around.elements
+            elements.append(complete)
+            missingCount = around.missingCount - 1
+        }
     }
 
-    func open(count: Int) -> Bool {
+    mutating func open(count: Int) -> Bool {
         // Each element takes at least 3 bytes of the stream, so a count can't be trusted before they came: nothing is
         // reserved on its word beyond a page.
         let (cost, overflow) = count.multipliedReportingOverflow(by: Self.elementCost)
@@ -120,18 +134,16 @@ private final class ReplyBuilder {
             add(.array([]))
             return true
         }
-        var elements: [RESPValue] = []
+        if missingCount > 0 { outer.append((elements, missingCount)) }
+        elements = []
         elements.reserveCapacity(min(count, 1024))
-        frames.append(Frame(elements: elements, count: count))
+        missingCount = count
         return true
     }
 
-    func finish() -> RESPValue? {
-        defer {
-            result = nil
-            byteCount = 0
-        }
-        return result
+    mutating func finish() -> RESPValue? {
+        byteCount = 0
+        return result.take()
     }
 }
 
@@ -145,7 +157,7 @@ private struct ReplyFunctions: @unchecked Sendable {
         pointer.initialize(
             to: redisReplyObjectFunctions(
                 createString: { task, text, count in
-                    withBuilder(task) { builder in
+                    withBuilder(task) { (builder: inout ReplyBuilder) in
                         guard builder.book(count) else { return false }
                         let bytes = UnsafeRawBufferPointer(start: text, count: count)
                         switch task?.pointee.type {
@@ -160,14 +172,14 @@ private struct ReplyFunctions: @unchecked Sendable {
                     withBuilder(task) { $0.open(count: Int(count)) }
                 },
                 createInteger: { task, value in
-                    withBuilder(task) { builder in
+                    withBuilder(task) { (builder: inout ReplyBuilder) in
                         guard builder.book(0) else { return false }
                         builder.add(.integer(value))
                         return true
                     }
                 },
                 createNil: { task in
-                    withBuilder(task) { builder in
+                    withBuilder(task) { (builder: inout ReplyBuilder) in
                         guard builder.book(0) else { return false }
                         builder.add(.null)
                         return true
@@ -180,10 +192,10 @@ private struct ReplyFunctions: @unchecked Sendable {
 
 private let replyFunctions = ReplyFunctions()
 
-/// Runs a callback; a null result makes hiredis report an error and stop.
+/// Runs a callback's body on the builder; a null result makes hiredis report an error and stop.
 private func withBuilder(
-    _ task: UnsafePointer<redisReadTask>?, _ body: (ReplyBuilder) -> Bool
+    _ task: UnsafePointer<redisReadTask>?, _ body: (inout ReplyBuilder) -> Bool
 ) -> UnsafeMutableRawPointer? {
     guard let token = task?.pointee.privdata else { return nil }
-    return body(Unmanaged<ReplyBuilder>.fromOpaque(token).takeUnretainedValue()) ? token : nil
+    return body(&token.assumingMemoryBound(to: ReplyBuilder.self).pointee) ? token : nil
 }

@@ -40,11 +40,8 @@ struct RESPWriter: Sendable {
 
     /// One argument, as UTF-8.
     mutating func append(_ argument: String) {
-        var argument = argument
-        argument.withUTF8 { utf8 in
-            header(UInt8(ascii: "$"), utf8.count)
-            bytes.append(contentsOf: utf8)
-        }
+        header(UInt8(ascii: "$"), argument.utf8.count)
+        bytes.append(contentsOf: argument.utf8)
         lineEnd()
     }
 
