@@ -6,6 +6,7 @@ public import CacheKitCore
 /// Every call goes over one shared connection to each server, pipelined. It can be used from any task.
 public final class RedisStore: RemoteStore {
     private let topology: any Topology
+    private let gathered = GatheredReads()
 
     /// Makes a store; connects with the first call.
     ///
@@ -20,11 +21,17 @@ public final class RedisStore: RemoteStore {
         topology.close()
     }
 
-    /// Value and remaining life of each key, in order; `GET` and `PTTL` in one transaction.
+    /// Value and remaining life of each key, in order; `MGET` and `PTTL` in one transaction.
+    ///
+    /// Calls for one key each that come at the same moment are sent together.
     ///
     /// - Throws: the remote codes of ``CacheError``; a key of another type reads as `nil`.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] {
-        try await topology.perform(ReadOperation(), keys)
+        guard keys.count == 1 else { return try await topology.perform(ReadOperation(), keys) }
+        let entry = try await gathered.read(keys[0]) { keys throws(CacheError) in
+            try await self.topology.perform(ReadOperation(), keys)
+        }
+        return [entry]
     }
 
     /// Whether each key exists, in order.
