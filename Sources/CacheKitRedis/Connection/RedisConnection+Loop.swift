@@ -11,31 +11,35 @@ extension RedisConnection {
 
     /// Reads and writes until the connection ends. Blocks.
     func runLoop(reader: RESPReader) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readSize, alignment: 16)
-        defer { buffer.deallocate() }
+        let intake = ReplyIntake(reader, bufferSize: Self.readSize)
+        self.intake.withLock { $0 = intake }
+        defer { self.intake.withLock { $0 = nil } }
         var isBlocked = false
         while true {
-            let (until, isEnded) = prepareToSleep()
+            let (until, isReading, isEnded) = prepareToSleep()
             guard !isEnded else { return }
             let ready = Poll.wait(
-                stream: stream.descriptor, writing: isBlocked, wakeup: wakeup.descriptor, until: until)
+                stream: stream.descriptor, reading: isReading, writing: isBlocked, wakeup: wakeup.descriptor,
+                until: until)
             if ready.isWoken { wakeup.drain() }
             state.withLock {
                 $0.isWakeRequested = false
                 $0.sleepsUntil = .now
+                $0.isReadByCallers = false
             }
             if !isBlocked || ready.isWritable { isBlocked = flush(onIOThread: true) }
-            if ready.isReadable { readReplies(reader, buffer) }
+            if ready.isReadable { readReplies() }
             if !isBlocked { isBlocked = flush(onIOThread: true) }
         }
     }
 
     /// Fails what is late, then says how long to sleep at most.
-    private func prepareToSleep() -> (until: ContinuousClock.Instant?, isEnded: Bool) {
+    private func prepareToSleep() -> (until: ContinuousClock.Instant?, isReading: Bool, isEnded: Bool) {
         let now = ContinuousClock.now
         var late: [PendingBatch] = []
-        let (until, isEnded, isStalled) = state.withLock { state -> (ContinuousClock.Instant?, Bool, Bool) in
-            guard state.ending == nil else { return (nil, true, false) }
+        let (until, isEnded, isStalled, isReading) = state.withLock {
+            state -> (ContinuousClock.Instant?, Bool, Bool, Bool) in
+            guard state.ending == nil else { return (nil, true, false, true) }
             // Every batch has the same time, so deadlines are in the order of the queues.
             while state.expiredCount < state.pending.count, state.pending[state.expiredCount].deadline <= now {
                 late.append(state.pending[state.expiredCount])
@@ -46,34 +50,40 @@ extension RedisConnection {
                 state.waiting.removeFirst()
             }
             let stallsAt = state.lastProgress + limits.commandTimeout
-            if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, true) }
+            if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, true, true) }
             state.sleepsUntil = state.sleepLimit(now: now, stallsAt: stallsAt, idle: limits.commandTimeout)
-            return (state.sleepsUntil, false, false)
+            state.isReadByCallers =
+                Poll.noticesHangUp && state.pending.isEmpty && state.sleepsUntil != nil && state.spinning.isPromising
+            return (state.sleepsUntil, false, false, !state.isReadByCallers)
         }
         for batch in late { batch.result.finish(.failure(.redisTimeout())) }
-        guard isStalled else { return (until, isEnded) }
+        guard isStalled else { return (until, isReading, isEnded) }
         end(.stalled)
-        return (nil, true)
+        return (nil, true, true)
     }
 
-    private func readReplies(_ reader: RESPReader, _ buffer: UnsafeMutableRawBufferPointer) {
+    private func readReplies() {
         for _ in 0..<Self.readsPerTurn {
-            switch stream.read(into: buffer) {
-            case .bytes(let count):
-                if let error = take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), reader) {
-                    end(.violated(error))
-                    return
-                }
-                if count < buffer.count { return }
-            case .wouldBlock: return
-            case .endOfStream:
-                end(.lost(.redisClosed()))
-                return
-            case .failed(let error):
-                end(.lost(error))
-                return
-            }
+            let isMore = intake.withLock { intake in intake.map { readOnce($0) } }
+            guard isMore == true else { return }
         }
+    }
+
+    /// Takes what has come, as much as the buffer holds; whether there may be more. Whoever calls holds the intake's lock.
+    @discardableResult
+    func readOnce(_ intake: ReplyIntake) -> Bool {
+        switch stream.read(into: intake.buffer) {
+        case .bytes(let count):
+            if let error = take(UnsafeRawBufferPointer(rebasing: intake.buffer[..<count]), intake.reader) {
+                end(.violated(error))
+                return false
+            }
+            return count == intake.buffer.count
+        case .wouldBlock: return false
+        case .endOfStream: end(.lost(.redisClosed()))
+        case .failed(let error): end(.lost(error))
+        }
+        return false
     }
 
     /// Gives complete replies to the batches they belong to; the error when what came is no reply.

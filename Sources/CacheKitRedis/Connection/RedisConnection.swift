@@ -41,6 +41,9 @@ final class RedisConnection: Sendable {
         var commandsInFlight = 0
         var bytesInFlight = 0
         var isWakeRequested = false
+        var spinning = Spinning()
+        /// The I/O thread sleeps without waiting for bytes: whoever sends looks out for the reply.
+        var isReadByCallers = false
         /// What the I/O thread sleeps until at the latest; `nil` without end.
         var sleepsUntil: ContinuousClock.Instant?
         /// When bytes of a reply last came, bytes of the batch that is due were last taken, or the pipeline began to wait.
@@ -54,6 +57,8 @@ final class RedisConnection: Sendable {
     let stream: any ByteStream
     let wakeup: Wakeup
     let state = Mutex(State())
+    /// Who reads holds this; it may take the state's lock, never the other way round.
+    let intake = Mutex<ReplyIntake?>(nil)
     /// Called on the I/O thread, once, before the first caller gets its replies.
     let onFirstAnswer: @Sendable () -> Void
 
@@ -88,7 +93,7 @@ final class RedisConnection: Sendable {
     private func submit(_ batch: PendingBatch) {
         enum Next {
             case fail(CacheError)
-            case write
+            case write(spins: Bool)
             case wake
             case wait
         }
@@ -107,11 +112,17 @@ final class RedisConnection: Sendable {
             guard let limit = state.sleepsUntil, limit <= batch.deadline else {
                 return state.requestWake() ? .wake : .wait
             }
-            return .write
+            let isSmall = Self.isSmall(batch)
+            state.spinning.note(isSmall: isSmall)
+            guard state.isReadByCallers else { return .write(spins: false) }
+            return isSmall ? .write(spins: true) : state.requestWake() ? .wake : .wait
         }
         switch next {
         case .fail(let error): batch.result.finish(.failure(error))
-        case .write: flush(onIOThread: false)
+        case .write(let spins):
+            guard !spins || isQuiet() else { return }
+            flush(onIOThread: false)
+            if spins { spin(for: batch) }
         case .wake: wakeup.wake()
         case .wait: break
         }

@@ -26,18 +26,28 @@ enum Poll {
         }
     }
 
+    #if os(Linux)
+        /// Whether the end of a connection is noticed without waiting for bytes.
+        static let noticesHangUp = true
+        private static let hangUp: CInt = 0x2000  // POLLRDHUP; Glibc shows it to GNU sources only.
+    #else
+        static let noticesHangUp = false
+        private static let hangUp: CInt = 0
+    #endif
+
     /// Waits for the stream or the wakeup; says whether the stream is ready. Returns early after a signal.
     static func wait(
-        stream: CInt, writing: Bool, wakeup: CInt, until deadline: ContinuousClock.Instant?
+        stream: CInt, reading: Bool = true, writing: Bool, wakeup: CInt, until deadline: ContinuousClock.Instant?
     ) -> (isReadable: Bool, isWritable: Bool, isWoken: Bool) {
+        let events = (reading ? CInt(POLLIN) : hangUp) | (writing ? CInt(POLLOUT) : 0)
         var entries = [
-            pollfd(fd: stream, events: Int16(writing ? POLLIN | POLLOUT : POLLIN), revents: 0),
+            pollfd(fd: stream, events: Int16(events), revents: 0),
             pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0),
         ]
         guard poll(&entries, 2, deadline.map { milliseconds(until: $0) } ?? -1) > 0 else {
             return (false, false, false)
         }
-        let failed = Int16(POLLERR | POLLHUP | POLLNVAL)
+        let failed = Int16(CInt(POLLERR | POLLHUP | POLLNVAL) | hangUp)
         return (
             entries[0].revents & (Int16(POLLIN) | failed) != 0, entries[0].revents & Int16(POLLOUT) != 0,
             entries[1].revents != 0
