@@ -22,10 +22,12 @@ final class ReplyIntake: @unchecked Sendable {
 /// On the same machine a reply takes less time than waking first the I/O thread and then the caller, which triples what one
 /// small command takes. Farther away it is time lost, so each failure puts the next try off for twice as many commands.
 struct Spinning: Sendable {
-    /// How long a caller looks out; several times what a server on the same machine takes.
-    static let duration = Duration.microseconds(25)
+    /// How long a caller looks out: several times what a server on the same machine takes, and enough for one whose
+    /// processor has to be woken first.
+    static let duration = Duration.microseconds(50)
     private static let shortestPause = 4
-    private static let longestPause = 16_384
+    /// So far away, 50 us of every thousandth command are lost.
+    private static let longestPause = 1024
 
     private var pause = Spinning.shortestPause
     private var left = 0
