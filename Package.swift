@@ -57,10 +57,10 @@ let package = Package(
         .target(
             name: "CacheKitRedis",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CHiredis", .product(name: "Logging", package: "swift-log"),
+                "CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
-        .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore"]),
+        .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "COpenSSL"]),
         .executableTarget(
             name: "CacheKitCLI",
             dependencies: [
@@ -108,7 +108,7 @@ let package = Package(
         .testTarget(
             name: "CacheKitRedisTests",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitTesting",
+                "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitTesting", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

@@ -2,9 +2,20 @@ internal import CacheKit
 internal import CacheKitCore
 
 extension RedisConfiguration {
+    /// What TLS connections of the address share; `nil` for plain ones.
+    func makeTLSContext(_ url: RedisURL) throws(CacheError) -> TLSContext? {
+        guard url.usesTLS else {
+            guard tls == nil else {
+                throw CacheError(.invalidConfiguration, "TLS is configured and the address is plain; use rediss://")
+            }
+            return nil
+        }
+        return try TLSContext(tls ?? RedisTLS())
+    }
+
     /// The topology that the address asks for.
     func makeTopology(_ url: RedisURL, _ context: RemoteStoreContext) throws(CacheError) -> any Topology {
-        guard !url.usesTLS else { throw CacheError(.invalidConfiguration, "TLS is not built yet; use redis://") }
+        guard url.usesTLS == (tlsContext != nil) else { throw .tlsMissing() }
         switch url.topology {
         case .single:
             let node = RedisNode(nodeSettings(url, url.endpoint, context), logger: context.logger)
@@ -17,7 +28,7 @@ extension RedisConfiguration {
     /// How one of the servers is reached and logged into.
     func nodeSettings(_ url: RedisURL, _ endpoint: RedisEndpoint, _ context: RemoteStoreContext) -> RedisNode.Settings {
         RedisNode.Settings(
-            dialer: Dialer(endpoint: endpoint, allowsLinkLocal: allowsLinkLocal),
+            dialer: Dialer(endpoint: endpoint, allowsLinkLocal: allowsLinkLocal, tls: tlsContext),
             login: Login(credentials: url.credentials, database: url.database, clientName: clientName),
             credentials: credentials, connectTimeout: connectTimeout,
             limits: RedisConnection.Limits(

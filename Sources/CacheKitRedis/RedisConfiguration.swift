@@ -37,9 +37,15 @@ public struct RedisConfiguration: RemoteStoreProvider {
     public var clientName = "cachekit"
     /// Whether link-local and cloud metadata addresses may be connected to. Default `false`.
     public var allowsLinkLocal = false
+    /// How connections of a `rediss://` address are encrypted. Default `nil`: as ``RedisTLS`` has it by default.
+    ///
+    /// Refused with an address that does not ask for TLS.
+    public var tls: RedisTLS?
 
     // Kept as a result, so that `.redis("...")` needs no `try`; the store reports it when it is opened.
     let address: Result<RedisURL, CacheError>
+    /// What TLS connections share; the store sets it in its own copy when it is opened, before it connects to any server.
+    var tlsContext: TLSContext?
 
     /// Configuration for an address that was parsed.
     public init(url: RedisURL) {

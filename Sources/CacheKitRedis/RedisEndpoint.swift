@@ -6,6 +6,16 @@ public enum RedisEndpoint: Hashable, Sendable {
     case unix(path: String)
 }
 
+extension RedisEndpoint {
+    /// The name or address that a certificate has to have; a unix socket is on this machine.
+    var host: String {
+        switch self {
+        case .tcp(let host, _): host
+        case .unix: "localhost"
+        }
+    }
+}
+
 extension RedisEndpoint: CustomStringConvertible {
     /// `host:port`, an IPv6 address in brackets, or the path.
     public var description: String {

@@ -14,6 +14,8 @@ public final class RedisStore: RemoteStore {
     public init(_ configuration: RedisConfiguration, context: RemoteStoreContext) throws(CacheError) {
         let url = try configuration.address.get()
         try configuration.validate()
+        var configuration = configuration
+        configuration.tlsContext = try configuration.makeTLSContext(url)
         topology = try configuration.makeTopology(url, context)
     }
 

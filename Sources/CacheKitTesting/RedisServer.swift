@@ -24,6 +24,7 @@ public final class RedisServer: Sendable {
 
     private let executable: String
     private let arguments: [String]
+    private let security: Security?
     private let state = Mutex(State())
 
     private struct State {
@@ -35,9 +36,13 @@ public final class RedisServer: Sendable {
 
     /// Starts a server and waits until it answers.
     ///
-    /// - Parameter arguments: more of `redis-server`'s options, such as `["--requirepass", "..."]`.
+    /// - Parameters:
+    ///   - arguments: more of `redis-server`'s options, such as `["--requirepass", "..."]`.
+    ///   - security: what its port speaks TLS with; the unix socket stays plain.
     /// - Throws: ``CacheError/Code/remoteUnavailable`` when `redis-server` is not installed or does not start within 10 s.
-    public static func start(_ arguments: [String] = []) async throws(CacheError) -> RedisServer {
+    public static func start(
+        _ arguments: [String] = [], security: Security? = nil
+    ) async throws(CacheError) -> RedisServer {
         guard let executable = findExecutable() else {
             throw CacheError(
                 .remoteUnavailable, "redis-server is not in PATH; install it (apt-get install redis-server)")
@@ -45,7 +50,7 @@ public final class RedisServer: Sendable {
         // A port that was free a moment ago may be taken by the time the server binds it.
         var last: CacheError?
         for _ in 0..<5 {
-            let server = try RedisServer(executable: executable, arguments: arguments)
+            let server = try RedisServer(executable: executable, arguments: arguments, security: security)
             do throws(CacheError) {
                 try await server.restart()
                 return server
@@ -56,9 +61,10 @@ public final class RedisServer: Sendable {
         throw last ?? CacheError(.remoteUnavailable, "redis-server did not start")
     }
 
-    private init(executable: String, arguments: [String]) throws(CacheError) {
+    private init(executable: String, arguments: [String], security: Security?) throws(CacheError) {
         self.executable = executable
         self.arguments = arguments
+        self.security = security
         // Short: the path of a unix socket has at most 107 bytes.
         let name = "ckredis-" + String(UInt32.random(in: .min ... .max), radix: 36)
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
@@ -69,6 +75,7 @@ public final class RedisServer: Sendable {
             throw CacheError(.inputOutput, "no folder could be made for redis-server", cause: error)
         }
         port = try Self.freePort()
+        try security?.save(in: folder)
     }
 
     deinit {
@@ -76,8 +83,8 @@ public final class RedisServer: Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    /// `redis://127.0.0.1:port/0`.
-    public var url: String { "redis://127.0.0.1:\(port)/0" }
+    /// `redis://127.0.0.1:port/0`, or `rediss` with TLS.
+    public var url: String { "\(security == nil ? "redis" : "rediss")://127.0.0.1:\(port)/0" }
 
     /// `redis+unix:///path?db=0`.
     public var unixURL: String { "redis+unix://\(socketPath)?db=0" }
@@ -90,10 +97,10 @@ public final class RedisServer: Sendable {
         stop()
         let options =
             [
-                "--bind", "127.0.0.1", "--port", String(port), "--unixsocket", socketPath, "--dir", folder, "--save",
+                "--bind", "127.0.0.1", "--unixsocket", socketPath, "--dir", folder, "--save",
                 "",
                 "--appendonly", "no", "--daemonize", "no", "--logfile", folder + "/redis.log",
-            ] + arguments
+            ] + (security?.options(port: port, folder: folder) ?? ["--port", String(port)]) + arguments
         let process = try Self.spawn(executable, options)
         state.withLock { $0.process = process }
         try await waitUntilAnswering()
@@ -164,7 +171,7 @@ public final class RedisServer: Sendable {
     private func waitUntilAnswering() async throws(CacheError) {
         let deadline = ContinuousClock.now + .seconds(10)
         while ContinuousClock.now < deadline {
-            if Self.answers(port: port) { return }
+            if security == nil ? Self.answers(port: port) : Self.answers(socketPath: socketPath) { return }
             guard isRunning() else { break }
             do {
                 try await Task.sleep(for: .milliseconds(5))
@@ -191,7 +198,10 @@ public final class RedisServer: Sendable {
         guard let descriptor = loopbackSocket() else { return false }
         defer { close(descriptor) }
         let connected = withLoopbackAddress(port: port) { connect(descriptor, $0, $1) == 0 }
-        guard connected else { return false }
+        return connected && answers(descriptor)
+    }
+
+    static func answers(_ descriptor: CInt) -> Bool {
         // Another process may have taken the port, and say nothing.
         var patience = timeval(tv_sec: 1, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))

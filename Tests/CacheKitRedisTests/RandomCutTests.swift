@@ -12,17 +12,24 @@ struct RandomCutTests {
     private static let tasks = 64
     private static let deadline = Duration.seconds(30)
 
-    @Test func `under random cuts every call ends, with its own reply and with the truth about its write`() async throws
-    {
+    @Test(arguments: [false, true])
+    func `under random cuts every call ends, with its own reply and with the truth about its write`(
+        overTLS: Bool
+    ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
         print("random cuts: seed \(seed)")
-        let cuts = TestEffort.count(short: 300, long: 10_000)
-        let server = try await RedisServer.start()
+        let cuts = overTLS ? TestEffort.count(short: 100, long: 5000) : TestEffort.count(short: 300, long: 10_000)
+        let authority = try TestAuthority()
+        let server = try await RedisServer.start(security: overTLS ? RedisServer.Security(authority) : nil)
         let proxy = try FaultProxy(to: server) { connection in
             var random = SeededRandom(seed: seed &+ UInt64(connection))
             return [.randomCut(below: 1 << 18, using: &random)]
         }
-        let store = try makeStore(proxy.url) {
+        let store = try makeStore(overTLS ? proxy.url.replacing("redis://", with: "rediss://") : proxy.url) {
+            if overTLS {
+                $0.tls = RedisTLS()
+                $0.tls?.trust = .only(.pem(authority.certificate))
+            }
             $0.initialBackoff = .milliseconds(1)
             $0.maximumBackoff = .milliseconds(2)
             $0.connectTimeout = Self.deadline

@@ -15,7 +15,7 @@ import Testing
             commandTimeout: .seconds(60), commandsInFlight: 1000, bytesInFlight: 1 << 20, waitingCallers: 100,
             valueBytes: 1 << 20)
         change(&limits)
-        let dialer = Dialer(endpoint: .tcp(host: "127.0.0.1", port: server.port), allowsLinkLocal: false)
+        let dialer = Dialer(endpoint: .tcp(host: "127.0.0.1", port: server.port), allowsLinkLocal: false, tls: nil)
         let stream = try dialer.dial(deadline: .now + .seconds(30))
         let connection = try RedisConnection(stream: stream, limits: limits) {}
         let bound = limits.valueBytes

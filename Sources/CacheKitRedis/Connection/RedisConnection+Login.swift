@@ -49,6 +49,7 @@ struct Login: Sendable {
         let (writer, steps) = commands
         try Self.write(writer.bytes, to: stream, deadline: deadline)
         var answered = 0
+        var hasReceived = false
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
         defer { buffer.deallocate() }
         while answered < steps.count {
@@ -59,14 +60,19 @@ struct Login: Sendable {
             }
             guard answered < steps.count else { return }
             // Asked here too: a peer that sends byte by byte is always ready.
-            guard deadline > .now, Poll.wait(stream.descriptor, for: .reading, until: deadline) else {
-                throw .redisConnectTimeout()
-            }
+            guard deadline > .now,
+                stream.holdsReceivedBytes || Poll.wait(stream.descriptor, for: .reading, until: deadline)
+            else { throw .redisConnectTimeout() }
             switch stream.read(into: buffer) {
-            case .bytes(let size): try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<size]))
+            case .bytes(let size):
+                // An alert of TLS (RFC 8446, section 5.1), which no reply of Redis begins like.
+                if !hasReceived, !stream.isEncrypted, buffer[0] == 21 { throw .tlsExpected() }
+                hasReceived = true
+                try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<size]))
             case .wouldBlock: continue
-            case .endOfStream: throw .redisClosed()
-            case .failed(let error): throw error
+            case .endOfStream: throw hasReceived || stream.isEncrypted ? .redisClosed() : .redisClosedUnanswered()
+            case .failed(let error):
+                throw hasReceived || stream.isEncrypted ? error : .redisClosedUnanswered(error)
             }
         }
     }

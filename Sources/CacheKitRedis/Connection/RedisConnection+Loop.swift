@@ -18,9 +18,10 @@ extension RedisConnection {
         while true {
             let (until, isReading, isEnded) = prepareToSleep()
             guard !isEnded else { return }
+            let isHolding = stream.holdsReceivedBytes
             let ready = Poll.wait(
                 stream: stream.descriptor, reading: isReading, writing: isBlocked, wakeup: wakeup.descriptor,
-                until: until)
+                until: isHolding ? .now : until)
             if ready.isWoken { wakeup.drain() }
             state.withLock {
                 $0.isWakeRequested = false
@@ -28,7 +29,7 @@ extension RedisConnection {
                 $0.isReadByCallers = false
             }
             if !isBlocked || ready.isWritable { isBlocked = flush(onIOThread: true) }
-            if ready.isReadable { readReplies() }
+            if ready.isReadable || isHolding { readReplies() }
             if !isBlocked { isBlocked = flush(onIOThread: true) }
         }
     }

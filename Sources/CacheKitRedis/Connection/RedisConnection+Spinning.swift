@@ -84,9 +84,12 @@ extension RedisConnection {
             }
             isAnswered = batch.result.isFinished
         } while !isAnswered && ContinuousClock.now < deadline
+        let isHolding = stream.holdsReceivedBytes
         let needsWake = state.withLock { state -> Bool in
             if isAnswered { state.spinning.succeeded() } else { state.spinning.failed() }
-            return (!isAnswered || !state.outgoing.isEmpty) && state.requestWake()
+            // Bytes that the stream holds are somebody else's reply, and `poll` does not know of them.
+            let isDone = isAnswered && state.outgoing.isEmpty && !isHolding
+            return !isDone && state.requestWake()
         }
         if needsWake { wakeup.wake() }
     }

@@ -12,13 +12,20 @@ internal import CacheKitCore
 struct Dialer: Sendable {
     let endpoint: RedisEndpoint
     let allowsLinkLocal: Bool
+    /// How connections are encrypted; `nil` for plain ones.
+    let tls: TLSContext?
 
-    /// Resolves and connects; tries each address of the name in turn.
+    /// Resolves, connects and, where asked for, encrypts; tries each address of the name in turn.
     func dial(deadline: ContinuousClock.Instant) throws(CacheError) -> any ByteStream {
-        switch endpoint {
-        case .unix(let path): try dialUnix(path, deadline: deadline)
-        case .tcp(let host, let port): try dialTCP(host, port, deadline: deadline)
-        }
+        let socket =
+            switch endpoint {
+            case .unix(let path): try dialUnix(path, deadline: deadline)
+            case .tcp(let host, let port): try dialTCP(host, port, deadline: deadline)
+            }
+        guard let tls else { return socket }
+        let stream = try TLSStream(socket, tls, endpoint)
+        try stream.handshake(deadline: deadline)
+        return stream
     }
 
     private func dialUnix(_ path: String, deadline: ContinuousClock.Instant) throws(CacheError) -> Socket {
