@@ -240,7 +240,8 @@ struct BadInputTests {
     }
 
     @Test(arguments: [
-        "redis://", "http://localhost", "redis://localhost:99999", "redis://localhost?tls=maybe", "rediss://localhost",
+        "redis://", "http://localhost", "redis://localhost:99999", "redis://localhost?tls=maybe",
+        "rediss://localhost:99999",
     ])
     func `a Redis address that is not one is refused`(url: String) async throws {
         let tool = try CommandLineTool()

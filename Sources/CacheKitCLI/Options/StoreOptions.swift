@@ -15,9 +15,12 @@ struct StoreOptions: ParsableArguments {
     @Option(
         name: .long,
         help:
-            "redis://[user:password@]host[:port][/db] or redis+unix:///path; CACHEKIT_REDIS_URL where left out. A password is safer in the variable."
+            "redis://[user:password@]host[:port][/db], rediss:// for TLS, or redis+unix:///path; CACHEKIT_REDIS_URL where left out. A password is safer in the variable."
     )
     var redis: String?
+
+    @OptionGroup(title: "TLS with Redis")
+    var redisTLS: RedisTLSOptions
 
     @Option(name: .long, help: "A file with the master key in hex, mode 0600; CACHEKIT_MASTER_KEY where left out.")
     var keyFile: String?
@@ -68,6 +71,7 @@ struct StoreOptions: ParsableArguments {
         if !creatingDatabase, databasePath != nil { _ = try existingDatabasePath() }
         var redis = (usingRedis ? redisURL : nil).map { RedisConfiguration($0) }
         redis?.connectTimeout = patience
+        redis?.tls = try redisTLS.settings
         switch (databasePath, redis) {
         case (let path?, let redis?):
             return try await Cache(
@@ -137,7 +141,7 @@ struct StoreOptions: ParsableArguments {
     var maximumTextBytes: Int { maxValue.count * 6 + 16 << 10 }
 
     /// One variable by its name: Foundation's dictionary of all of them would copy the master key into a `String`.
-    private static func variable(_ name: String) -> String? {
+    static func variable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 }
