@@ -41,7 +41,7 @@ struct Bench {
 
     private static let figures =
         sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseWriteFigures
-        + databaseReadFigures + sqlCipherFigures + pushFigures + redisFigures
+        + databaseReadFigures + sqlCipherFigures + pushFigures + redisFigures + redisTLSFigures
 
     private static var repository: URL {
         var file = URL(filePath: #filePath)
