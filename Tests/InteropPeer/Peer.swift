@@ -5,6 +5,8 @@ import Foundation
 /// Answers requests through the public API alone, as an application would call it.
 final class Peer {
     private var caches: [String: Cache] = [:]
+    /// The lock that is held; one at a time.
+    var held: HeldLock?
 
     /// The answer to a request; a failure is an answer with its code and message.
     func answer(_ line: String) async -> MessagePackValue {
@@ -28,6 +30,8 @@ final class Peer {
         case "get": try await get(request)
         case "delete": try await delete(request)
         case "remaining": try remaining(request)
+        case "lock": try await lock(request)
+        case "unlock": try await unlock()
         case "statistics": ["remote_hits": .int(Int64(try cache(request).statistics.remoteHits))]
         case "pack": ["bytes": .bytes(try ByteStorage.pack(request.bytes("bytes")))]
         case "unpack": ["bytes": .bytes(try ByteStorage.unpack(request.bytes("bytes")))]
@@ -53,7 +57,7 @@ final class Peer {
         return [:]
     }
 
-    private func cache(_ request: Request) throws(CacheError) -> Cache {
+    func cache(_ request: Request) throws(CacheError) -> Cache {
         guard let cache = caches[try request.string("cache")] else { throw Request.malformed("cache") }
         return cache
     }

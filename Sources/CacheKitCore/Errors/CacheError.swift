@@ -85,6 +85,11 @@ public struct CacheError: Error, Sendable {
         /// The server's bytes are not a well-formed reply.
         public static let remoteProtocol = Code("remoteProtocol")
 
+        /// Another holder kept a lock for longer than the caller waited.
+        public static let lockHeld = Code("lockHeld")
+        /// A lock was lost while work went on under it.
+        public static let lockLost = Code("lockLost")
+
         // Life cycle.
 
         /// The cache or store was shut down.
