@@ -18,9 +18,9 @@ extension Cache {
         switch try await readLocal([key], [ticket])[0] {
         case .found(let entry): return entry
         case .absent: return nil
-        case .askRemote(let expected):
+        case .askRemote(let row):
             guard remote != nil else { return nil }
-            return try await readRemoteOnce(key, hash, ticket, expected)
+            return try await readRemoteOnce(key, hash, ticket, row)
         }
     }
 
@@ -39,12 +39,11 @@ extension Cache {
             switch answer {
             case .found(let entry): found[missing[position]] = entry
             case .absent: break
-            case .askRemote(let expected):
+            case .askRemote(let row):
                 let index = missing[position]
                 questions.append(
                     RemoteQuestion(
-                        index: index, key: keys[index], hash: hashes[index], ticket: tickets[position],
-                        expected: expected))
+                        index: index, key: keys[index], hash: hashes[index], ticket: tickets[position], row: row))
             }
         }
         guard remote != nil, !questions.isEmpty else { return found }
@@ -58,14 +57,24 @@ extension Cache {
         case found(MemoryEntry)
         /// A change that the remote has not seen says that there is nothing.
         case absent
+        case askRemote(LocalRow)
+    }
+
+    /// What the local store has of a key that the remote is asked for.
+    private struct LocalRow: Sendable {
         /// The row's sequence, or `nil` for no row, on which a fill depends.
-        case askRemote(expected: ChangeSequence?)
+        var sequence: ChangeSequence?
+        /// A live row that came from the remote and may be out of date.
+        var isUnverified = false
+        /// What is served if the remote is away.
+        var fallback: MemoryEntry?
     }
 
     private func readLocal(_ keys: [CacheKey], _ tickets: [MemoryTier.Shard.Ticket]) async throws(CacheError)
         -> [LocalAnswer]
     {
-        guard let local else { return keys.map { _ in .askRemote(expected: nil) } }
+        guard let local else { return keys.map { _ in .askRemote(LocalRow()) } }
+        if let gap = unverified.openGap { unverified.close(gap, through: try await local.lastSequence()) }
         let rows = try await local.read(keys)
         let now = clock.now()
         var watermark: ChangeSequence?
@@ -74,12 +83,22 @@ extension Cache {
         for (index, row) in rows.enumerated() {
             guard let row else {
                 counters.localMisses.count()
-                answers.append(.askRemote(expected: nil))
+                answers.append(.askRemote(LocalRow()))
                 continue
             }
             if let entry = MemoryEntry(row), entry.expiresAt > now {
-                counters.localHits.count()
                 let hash = Hash128(keys[index])
+                let standing = row.origin == .remote ? unverified.standing(hash, row.sequence) : .verified
+                guard standing == .verified || remote == nil else {
+                    counters.localMisses.count()
+                    answers.append(
+                        .askRemote(
+                            LocalRow(
+                                sequence: row.sequence, isUnverified: true,
+                                fallback: standing == .gone ? nil : entry)))
+                    continue
+                }
+                counters.localHits.count()
                 memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
                 answers.append(.found(entry))
                 continue
@@ -91,7 +110,7 @@ extension Cache {
                 if watermark == nil { watermark = try await local.watermark() }
                 isPending = row.sequence > watermark ?? .zero
             }
-            answers.append(isPending ? .absent : .askRemote(expected: row.sequence))
+            answers.append(isPending ? .absent : .askRemote(LocalRow(sequence: row.sequence)))
         }
         return answers
     }
@@ -103,14 +122,14 @@ extension Cache {
         var key: CacheKey
         var hash: Hash128
         var ticket: MemoryTier.Shard.Ticket
-        var expected: ChangeSequence?
+        var row: LocalRow
     }
 
     /// One question per key at a time, whoever asks.
     private func readRemoteOnce(
-        _ key: CacheKey, _ hash: Hash128, _ ticket: MemoryTier.Shard.Ticket, _ expected: ChangeSequence?
+        _ key: CacheKey, _ hash: Hash128, _ ticket: MemoryTier.Shard.Ticket, _ row: LocalRow
     ) async throws(CacheError) -> MemoryEntry? {
-        let question = RemoteQuestion(index: 0, key: key, hash: hash, ticket: ticket, expected: expected)
+        let question = RemoteQuestion(index: 0, key: key, hash: hash, ticket: ticket, row: row)
         do {
             return try await remoteReads.run(RemoteReadKey(hash: hash, ticket: ticket)) {
                 try await self.readRemote([question])[0]
@@ -125,18 +144,24 @@ extension Cache {
         guard let remote else { return questions.map { _ in nil } }
         // Before the question: what the remote says of a remaining life is counted from no later than that.
         let now = clock.now()
+        let asked = unverified.moment
         let answers: [RemoteEntry?]
         do {
             answers = try await remote.read(questions.map(\.key))
-        } catch  where error.isRemoteAway {
+        } catch {
+            let held = questions.map(heldMeanwhile)
+            // Being refused throws, unless everything is held that was asked for.
+            guard error.isRemoteAway || error.isRefusal && held.allSatisfy({ $0 != nil }) else { throw error }
             counters.remoteFailures.count(questions.count)
-            return questions.map { _ in nil }
+            return held
         }
         var entries: [MemoryEntry?] = []
         for (question, answer) in zip(questions, answers) {
             guard let answer else {
                 counters.remoteMisses.count()
                 entries.append(nil)
+                memory.shard(question.hash).dropUnverified(question.hash, ticket: question.ticket)
+                if question.row.isUnverified { unverified.absent(question.hash, asked: asked) }
                 continue
             }
             counters.remoteHits.count()
@@ -148,12 +173,19 @@ extension Cache {
                     bytes: answer.value, form: form, mode: policy.mode, expiresAt: expiresAt, staleAt: expiresAt,
                     sequence: .zero))
         }
-        return try await fill(questions, entries)
+        return try await fill(questions, entries, asked: asked)
+    }
+
+    /// What is served of an unverified entry while the remote is away. It stays unverified.
+    private func heldMeanwhile(_ question: RemoteQuestion) -> MemoryEntry? {
+        // With a local store, what memory holds is in there too.
+        guard local == nil else { return question.row.fallback }
+        return memory.shard(question.hash).unverifiedEntry(question.hash, now: clock.now())
     }
 
     /// Keeps what the remote held, unless a change made here meanwhile decides otherwise: then that is the answer.
     private func fill(
-        _ questions: [RemoteQuestion], _ entries: [MemoryEntry?]
+        _ questions: [RemoteQuestion], _ entries: [MemoryEntry?], asked: UnverifiedRows.Moment
     ) async throws(CacheError) -> [MemoryEntry?] {
         guard let local else {
             for (question, entry) in zip(questions, entries) {
@@ -171,11 +203,12 @@ extension Cache {
                     change: LocalChange(
                         key: questions[index].key, value: entry.bytes, form: entry.form, mode: entry.mode,
                         expiresAt: entry.expiresAt, staleAt: entry.staleAt),
-                    expected: questions[index].expected)
+                    expected: questions[index].row.sequence)
             }
         }
+        let stored: [Bool]
         do {
-            _ = try await local.fill(fills)
+            stored = try await local.fill(fills)
         } catch {
             // A full disk must not keep a value from whoever asked for it.
             counters.storeFailures.count(fills.count)
@@ -184,11 +217,15 @@ extension Cache {
             return entries
         }
         let rows = try await local.read(indices.map { questions[$0].key })
-        for (index, row) in zip(indices, rows) {
+        for (position, (index, row)) in zip(indices, rows).enumerated() {
             guard let row else { continue }
             let question = questions[index]
+            if stored[position] { unverified.found(question.hash, asked: asked) }
+            let isVerified = row.origin == .local || unverified.standing(question.hash, row.sequence) == .verified
             let entry = MemoryEntry(row).flatMap { $0.expiresAt > clock.now() ? $0 : nil }
-            if let entry { memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket) }
+            if let entry, isVerified {
+                memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
+            }
             entries[index] = entry
         }
         return entries
@@ -204,21 +241,26 @@ extension Cache {
         try lifecycle.requireOpen()
         guard local != nil || remote != nil else { return found }
         let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
-        var questions: [Int] = []
-        for (index, answer) in zip(missing, try await readLocal(missing.map { keys[$0] }, tickets)) {
+        var questions: [RemoteQuestion] = []
+        for (position, answer) in try await readLocal(missing.map { keys[$0] }, tickets).enumerated() {
+            let index = missing[position]
             switch answer {
             case .found: found[index] = true
             case .absent: break
-            case .askRemote: questions.append(index)
+            case .askRemote(let row):
+                questions.append(
+                    RemoteQuestion(
+                        index: index, key: keys[index], hash: hashes[index], ticket: tickets[position], row: row))
             }
         }
         guard let remote, !questions.isEmpty else { return found }
         do {
-            for (index, isThere) in zip(questions, try await remote.contains(questions.map { keys[$0] })) {
-                found[index] = isThere
+            for (question, isThere) in zip(questions, try await remote.contains(questions.map(\.key))) {
+                found[question.index] = isThere
             }
         } catch  where error.isRemoteAway {
             counters.remoteFailures.count(questions.count)
+            for question in questions { found[question.index] = heldMeanwhile(question) != nil }
         }
         return found
     }
@@ -232,6 +274,9 @@ extension CacheError {
         default: false
         }
     }
+
+    /// Whether the remote answers and does not let this client in.
+    var isRefusal: Bool { code == .remoteAuthentication || code == .remoteRejected }
 
     /// The error itself if it is ours, a cancellation as such, anything else as a fault.
     init(wrapping error: any Error) {

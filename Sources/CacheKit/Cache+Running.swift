@@ -2,7 +2,7 @@ import CacheKitCore
 import Logging
 import Synchronization
 
-/// Background work: pushing, sweeping, and hearing of other processes' changes.
+/// Background work: pushing, sweeping, and hearing of the changes of other processes and other nodes.
 extension Cache {
     /// Does all background work until the task is cancelled or the cache is shut down.
     ///
@@ -18,6 +18,7 @@ extension Cache {
                 group.addTask { await self.followForeignCommits(local) }
                 if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
+            if let remote { group.addTask { await remote.follow { self.take($0) } } }
             group.addTask { await self.exportMetrics() }
             await lifecycle.waitUntilClosed()
             group.cancelAll()
@@ -117,6 +118,22 @@ extension Cache {
         }
         lifecycle.seen.withLock { $0 = max($0, changed.through) }
         return changed.through > seen
+    }
+
+    /// Drops what others have changed in the remote.
+    private func take(_ invalidation: RemoteInvalidation) {
+        switch invalidation {
+        case .keys(let keys):
+            let hashes = keys.map(Hash128.init)
+            // First the rows: a read that finds memory empty must not refill it from a row that is out of date.
+            if local != nil { unverified.changed(hashes) }
+            for hash in hashes { memory.shard(hash).remove(hash) }
+            counters.invalidatedKeys.count(keys.count)
+        case .everything:
+            if local != nil { unverified.everything() }
+            memory.unverifyAll()
+            counters.gaps.count()
+        }
     }
 
     private func exportMetrics() async {

@@ -14,6 +14,7 @@ public final class Cache: Sendable {
     let sealer: ValueSealer
     let registry: NamespaceRegistry
     let counters = CacheCounters()
+    let unverified = UnverifiedRows()
     let remoteReads = SingleFlight<RemoteReadKey, MemoryEntry?>()
     let loads = SingleFlight<LoadKey, any Sendable>()
     let lifecycle: CacheLifecycle

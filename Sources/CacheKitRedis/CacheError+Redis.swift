@@ -107,6 +107,11 @@ extension CacheError {
             file: file, line: line)
     }
 
+    /// Nothing was heard yet.
+    static func redisNotFollowed() -> CacheError {
+        CacheError(.remoteUnavailable, "Redis is not listened to yet; it is tried again")
+    }
+
     /// We are closed.
     static func redisShutdown() -> CacheError {
         CacheError(.shutdown, "the Redis store is closed; open another one")

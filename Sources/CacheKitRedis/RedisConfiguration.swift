@@ -42,6 +42,15 @@ public struct RedisConfiguration: RemoteStoreProvider {
     /// Refused with an address that does not ask for TLS.
     public var tls: RedisTLS?
 
+    /// Only keys that begin with one of these are heard of when others change them; empty (the default) for all keys.
+    ///
+    /// At most 64, each of 1 to 1,024 bytes. On a server that many share, prefixes keep the writes of others away from
+    /// this one. Keys outside them are served from memory until they expire.
+    public var followedPrefixes: [String] = []
+
+    /// Who is told of the connections; the store's own.
+    var observer: (any ConnectionObserver)?
+
     // Kept as a result, so that `.redis("...")` needs no `try`; the store reports it when it is opened.
     let address: Result<RedisURL, CacheError>
     /// What TLS connections share; the store sets it in its own copy when it is opened, before it connects to any server.
@@ -80,6 +89,11 @@ public struct RedisConfiguration: RemoteStoreProvider {
         }
         try check(initialBackoff, .milliseconds(1) ... .seconds(1), "initialBackoff", "1 ms to 1 s")
         try check(maximumBackoff, .milliseconds(1) ... .seconds(600), "maximumBackoff", "1 ms to 10 minutes")
+        guard followedPrefixes.count <= 64, followedPrefixes.allSatisfy({ (1...1024).contains($0.utf8.count) }) else {
+            throw CacheError(
+                .invalidConfiguration,
+                "followedPrefixes are at most 64, each of 1 to 1,024 bytes; leave empty for all keys")
+        }
         guard clientName.utf8.count <= 256, clientName.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw CacheError(
                 .invalidConfiguration, "clientName must be printable ASCII without blanks, at most 256 bytes")

@@ -7,6 +7,7 @@ public import CacheKitCore
 public final class RedisStore: RemoteStore {
     private let topology: any Topology
     private let gathered = GatheredReads()
+    private let follower: InvalidationFollower
 
     /// Makes a store; connects with the first call.
     ///
@@ -16,11 +17,16 @@ public final class RedisStore: RemoteStore {
         try configuration.validate()
         var configuration = configuration
         configuration.tlsContext = try configuration.makeTLSContext(url)
+        follower = InvalidationFollower(
+            prefixes: configuration.followedPrefixes, logger: context.logger
+        ) { [configuration] endpoint in configuration.nodeSettings(url, endpoint, context) }
+        configuration.observer = follower
         topology = try configuration.makeTopology(url, context)
     }
 
     deinit {
         topology.close()
+        follower.close()
     }
 
     /// Value and remaining life of each key, in order; `MGET` and `PTTL` in one transaction.
@@ -64,7 +70,17 @@ public final class RedisStore: RemoteStore {
     /// Closes the connections; waiting calls fail with ``CacheError/Code/shutdown``.
     public func close() async {
         topology.close()
+        follower.close()
     }
+
+    /// Hears of what others change through `CLIENT TRACKING` in broadcasting mode
+    /// (https://redis.io/docs/latest/develop/reference/client-side-caching/); what this store writes itself is not told.
+    public func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async {
+        await follower.follow(topology, body)
+    }
+
+    /// Whether every master tells of changes.
+    public var following: RemoteFollowing { follower.following }
 
     /// Any command that gives one reply; an error reply is thrown. Not sent again after a loss.
     ///

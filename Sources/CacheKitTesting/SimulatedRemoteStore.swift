@@ -19,6 +19,8 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
         var isClosed = false
         var readHook: Hook?
         var writeHook: Hook?
+        var following: RemoteFollowing?
+        var follower: Follower?
 
         /// What every call throws at the moment.
         var refusal: CacheError? {
@@ -28,6 +30,9 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// Runs while a reply is on its way.
     public typealias Hook = @Sendable () async -> Void
+
+    /// Who is told of invalidations.
+    public typealias Follower = @Sendable (RemoteInvalidation) -> Void
 
     private let state = Mutex(State())
     private let clock: any CacheClock
@@ -53,6 +58,17 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// Runs `hook` between the moment at which a write takes effect and its reply.
     public func setWriteHook(_ hook: Hook?) { state.withLock { $0.writeHook = hook } }
+
+    /// From now on it tells of invalidations, and says this of itself.
+    public func setFollowing(_ following: RemoteFollowing) { state.withLock { $0.following = following } }
+
+    /// Tells the follower of an invalidation; `false` while there is none.
+    @discardableResult
+    public func tell(_ invalidation: RemoteInvalidation) -> Bool {
+        let follower = state.withLock { $0.follower }
+        follower?(invalidation)
+        return follower != nil
+    }
 
     /// Whether it was closed.
     public var isClosed: Bool { state.withLock { $0.isClosed } }
@@ -126,6 +142,19 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     public func ping() async throws(CacheError) {
         if let outage = state.withLock({ $0.refusal }) { throw outage }
     }
+
+    /// Tells of what ``tell(_:)`` is given; unlike a real store it begins with nothing.
+    public func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async {
+        let tells = state.withLock { state in
+            if state.following != nil { state.follower = body }
+            return state.following != nil
+        }
+        while tells, (try? await Task.sleep(for: .seconds(3600))) != nil {}
+        state.withLock { $0.follower = nil }
+    }
+
+    /// What it was told to say.
+    public var following: RemoteFollowing { state.withLock { $0.following ?? .absent } }
 
     /// Every later call throws ``CacheError/Code/shutdown``.
     public func close() async { state.withLock { $0.isClosed = true } }

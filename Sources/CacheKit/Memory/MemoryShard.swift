@@ -17,6 +17,8 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         var stripes = [Stripe](repeating: Stripe(), count: MemoryShard.stripeCount)
         var statistics = MemoryStatistics()
         var isClosed = false
+        /// Grows with every gap in what is heard of the remote.
+        var epoch: UInt32 = 0
     }
 
     /// What a part of the keys shares, so that keys which are not held need no room.
@@ -55,6 +57,10 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
             guard state.slots[slot].expiresAt > now else {
                 Self.drop(slot, from: &state)
                 state.statistics.expirations += 1
+                if isCounted { state.statistics.misses += 1 }
+                return nil
+            }
+            guard state.slots[slot].epoch == state.epoch else {
                 if isCounted { state.statistics.misses += 1 }
                 return nil
             }
@@ -126,6 +132,36 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         }
     }
 
+    /// Holds everything back until it was read from a lower tier once; earlier reads may no longer fill.
+    func unverifyAll() {
+        state.withLock { state in
+            state.epoch &+= 1
+            for index in state.stripes.indices { state.stripes[index].generation &+= 1 }
+        }
+    }
+
+    /// The live entry of a key, also an unverified one; not counted.
+    func unverifiedEntry(_ hash: Hash128, now: Timestamp) -> MemoryEntry? {
+        state.withLock { state in
+            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
+                state.slots[slot].expiresAt > now
+            else { return nil }
+            return state.slots[slot].entry(forms: state.forms)
+        }
+    }
+
+    /// Drops an unverified key of which a lower tier says that there is nothing, unless the outcome of a write became known
+    /// since `ticket`.
+    func dropUnverified(_ hash: Hash128, ticket: Ticket) {
+        state.withLock { state in
+            guard state.stripes[Self.stripe(hash)].generation == ticket,
+                let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
+                state.slots[slot].epoch != state.epoch
+            else { return }
+            Self.drop(slot, from: &state)
+        }
+    }
+
     /// Drops everything; earlier reads may no longer fill.
     func removeAll() {
         state.withLock { state in
@@ -167,7 +203,7 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         if let held, state.slots[held].sequence > entry.sequence { return }
         // Larger than the whole shard: keeping it would empty the tier for one entry.
         guard entry.charge <= maximumBytes, !state.isClosed,
-            let filled = MemorySlot(hash, entry, forms: &state.forms)
+            let filled = MemorySlot(hash, entry, epoch: state.epoch, forms: &state.forms)
         else {
             if let held { Self.drop(held, from: &state) }
             return

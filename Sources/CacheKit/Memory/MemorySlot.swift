@@ -12,12 +12,15 @@ struct MemorySlot: Sendable {
     /// Into the shard's list of forms.
     private var form: UInt16
     private var mode: NamespaceMode
+    /// The shard's epoch when it came here: in a later one it is unverified.
+    let epoch: UInt32
 
     /// `nil` when the shard's list of forms is full, which takes more keys of encryption than a process ever sees.
-    init?(_ hash: Hash128, _ entry: MemoryEntry, forms: inout [ValueForm]) {
+    init?(_ hash: Hash128, _ entry: MemoryEntry, epoch: UInt32, forms: inout [ValueForm]) {
         guard let form = Self.index(of: entry.form, in: &forms) else { return nil }
         self.hash = hash
         self.form = form
+        self.epoch = epoch
         bytes = entry.bytes
         expiresAt = entry.expiresAt
         staleAt = entry.staleAt

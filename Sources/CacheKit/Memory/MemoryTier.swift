@@ -45,6 +45,11 @@ struct MemoryTier: Sendable {
         for shard in shards { shard.removeAll() }
     }
 
+    /// Holds everything back until it was read from a lower tier once.
+    func unverifyAll() {
+        for shard in shards { shard.unverifyAll() }
+    }
+
     /// Drops everything and keeps nothing from now on.
     func close() {
         for shard in shards { shard.close() }

@@ -13,6 +13,8 @@ final class CacheCounters: Sendable {
     let writes = Atomic<Int>(0)
     let deletes = Atomic<Int>(0)
     let storeFailures = Atomic<Int>(0)
+    let invalidatedKeys = Atomic<Int>(0)
+    let gaps = Atomic<Int>(0)
 }
 
 extension Atomic<Int> {
@@ -50,6 +52,10 @@ public struct CacheStatistics: Sendable, Equatable {
     public var deletes = 0
     /// Loaded values that could not be stored and were returned all the same.
     public var storeFailures = 0
+    /// Keys of which the remote said that others changed them, or that they are gone.
+    public var invalidatedKeys = 0
+    /// How often everything from the remote became unverified: at the start, after a loss, after a flush.
+    public var gaps = 0
 
     /// Nothing yet.
     public init() {}

@@ -16,6 +16,8 @@ public struct CacheHealth: Sendable {
     public var local: TierState
     /// The remote store.
     public var remote: TierState
+    /// Whether changes that others make in the remote are heard of.
+    public var following: RemoteFollowing
     /// The way to the remote; `nil` without a synchronizer.
     public var sync: SyncStatus?
     /// Sentences that each say what is wrong and what to do; empty when all is well.
@@ -43,11 +45,31 @@ extension Cache {
         }
         if case .unavailable(let error) = localState { warnings.append("the local store does not answer (\(error))") }
         if case .unavailable(let error) = remoteState { warnings.append("the remote does not answer (\(error))") }
-        return CacheHealth(local: localState, remote: remoteState, sync: sync, warnings: warnings)
+        let following = remote?.following ?? .absent
+        if let warning = Self.warning(following) {
+            warnings.append(warning)
+        } else if case .idle = following, synchronizer == nil {
+            warnings.append(Self.notFollowingWarning)
+        }
+        return CacheHealth(
+            local: localState, remote: remoteState, following: following, sync: sync, warnings: warnings)
     }
+
+    static let notFollowingWarning =
+        "nobody runs this cache, so what others change is served from memory until it expires: call run(), or wrap the work in running { }"
 
     static let notRunningWarning =
         "nobody runs this cache, so changes wait in the file: call run(), or wrap the work in running { }"
+
+    private static func warning(_ following: RemoteFollowing) -> String? {
+        switch following {
+        case .absent, .idle, .active: nil
+        case .lost(let error):
+            "what others change in the remote is not heard of now (\(error)); once it is, what came from there is asked for again"
+        case .refused(let error):
+            "the remote does not tell what others change (\(error)), so entries are served until they expire; allow this user CLIENT TRACKING and the channel __redis__:invalidate"
+        }
+    }
 
     private func state(of present: Bool, _ probe: () async throws(CacheError) -> Void) async -> CacheHealth.TierState {
         guard present else { return .absent }
@@ -74,6 +96,8 @@ extension Cache {
         statistics.writes = counters.writes.value
         statistics.deletes = counters.deletes.value
         statistics.storeFailures = counters.storeFailures.value
+        statistics.invalidatedKeys = counters.invalidatedKeys.value
+        statistics.gaps = counters.gaps.value
         return statistics
     }
 }

@@ -21,6 +21,8 @@ struct MetricsExporter {
             ("cachekit_writes", [("kind", "set")], \.writes),
             ("cachekit_writes", [("kind", "delete")], \.deletes),
             ("cachekit_store_failures", [], \.storeFailures),
+            ("cachekit_invalidations", [("kind", "key")], \.invalidatedKeys),
+            ("cachekit_invalidations", [("kind", "everything")], \.gaps),
         ]
 
     /// Exports the growth since the last time, and what is held and pending now.

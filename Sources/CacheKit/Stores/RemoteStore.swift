@@ -17,6 +17,16 @@ public protocol RemoteStore: Sendable {
     /// One cheap round trip that tells whether the server answers this client.
     func ping() async throws(CacheError)
 
+    /// Tells of what others change until the task is cancelled or the store closed; one follower at a time, others wait.
+    ///
+    /// Begins with ``RemoteInvalidation/everything`` once changes are heard of, and says that again after every gap. `body`
+    /// is called on the store's own threads and must neither wait nor take long: what comes meanwhile stays in the socket,
+    /// so nothing piles up here.
+    func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async
+
+    /// Whether changes made by others are heard of.
+    var following: RemoteFollowing { get }
+
     /// Closes connections; waiting calls fail with ``CacheError/Code/shutdown``.
     func close() async
 }

@@ -85,6 +85,13 @@ final class RedisConnection: Sendable {
         return try await pending.result.value()
     }
 
+    /// Sends a batch; what becomes of it is waited for, or not, by the result.
+    func begin(_ batch: CommandBatch) -> OneShot<[RESPValue]> {
+        let pending = PendingBatch(batch, deadline: .now + limits.commandTimeout)
+        submit(pending)
+        return pending.result
+    }
+
     /// Ends the connection; callers that wait get `shutdown`.
     func close() {
         end(.shutdown)

@@ -62,6 +62,8 @@ extension RedisNode {
             reference.node?.fail(number, with: error)
             return
         }
+        settings.observer?.connected(connection, to: settings.dialer.endpoint)
+        defer { settings.observer?.lost(connection, from: settings.dialer.endpoint) }
         guard reference.node?.succeed(number, with: connection) == true else { return connection.close() }
         connection.runLoop(reader: reader)
         reference.node?.lost(connection)
@@ -138,7 +140,7 @@ extension RedisNode {
         state.phase = .backingOff(until: .now + wait, failure: error, failsFast: failsFast)
     }
 
-    private static func credentialsError(_ error: any Error) -> CacheError {
+    static func credentialsError(_ error: any Error) -> CacheError {
         if let error = error as? CacheError { return error }
         // The provider's own text may hold a secret.
         return CacheError(.remoteAuthentication, "the credentials provider failed; check where it gets them")

@@ -17,6 +17,8 @@ final class RedisNode: Sendable {
         var connectTimeout: Duration
         var limits: RedisConnection.Limits
         var backoff: Backoff
+        /// Told of every connection; `nil` for one that nobody has to know of.
+        var observer: (any ConnectionObserver)?
     }
 
     let settings: Settings

@@ -1,0 +1,109 @@
+import CacheKitCore
+import Synchronization
+
+/// Which rows of the local store that came from the remote may be out of date there: they are asked for before they are
+/// served, if the remote answers, and served as they are if it is away.
+///
+/// Two things make a row unverified. A gap, during which changes were not heard of: every row up to the store's last
+/// sequence of that time. And a key that was heard to have changed: that row, until it was read from the remote after it.
+/// Held in memory only; what is marked is bounded, and past the bound counts as a gap.
+final class UnverifiedRows: Sendable {
+    /// What a row is worth.
+    enum Standing {
+        case verified
+        /// To be asked for; served if nobody answers.
+        case unverified
+        /// The remote has said that there is no such key: not served from here.
+        case gone
+    }
+
+    /// Counts what was heard, so that an answer can be told to be older than a change.
+    typealias Moment = UInt64
+
+    private struct Mark {
+        var moment: Moment
+        var isGone: Bool
+    }
+
+    private struct State {
+        var moment: Moment = 0
+        var lastGap: Moment = 0
+        /// Until the store was asked for its last sequence, every row counts as older than the gap.
+        var isGapOpen = false
+        var through = ChangeSequence.zero
+        var marks: [Hash128: Mark] = [:]
+
+        mutating func open() {
+            moment += 1
+            lastGap = moment
+            isGapOpen = true
+            // The others are covered by the gap.
+            marks = marks.filter(\.value.isGone)
+        }
+
+        mutating func mark(_ hash: Hash128, _ mark: Mark) {
+            if marks.count >= UnverifiedRows.maximumMarks, marks[hash] == nil {
+                open()
+                marks = [:]
+            }
+            marks[hash] = mark
+        }
+    }
+
+    static let maximumMarks = 65_536
+
+    private let state = Mutex(State())
+
+    /// Taken before the remote is asked.
+    var moment: Moment { state.withLock { $0.moment } }
+
+    /// Anything may have changed.
+    func everything() { state.withLock { $0.open() } }
+
+    /// These keys have changed.
+    func changed(_ hashes: [Hash128]) {
+        state.withLock { state in
+            for hash in hashes {
+                state.moment += 1
+                state.mark(hash, Mark(moment: state.moment, isGone: state.marks[hash]?.isGone ?? false))
+            }
+        }
+    }
+
+    /// The gap whose last sequence is not known yet.
+    var openGap: Moment? { state.withLock { $0.isGapOpen ? $0.lastGap : nil } }
+
+    /// Rows with a higher sequence came after the gap.
+    func close(_ gap: Moment, through sequence: ChangeSequence) {
+        state.withLock { state in
+            guard state.lastGap == gap, state.isGapOpen else { return }
+            state.isGapOpen = false
+            state.through = max(state.through, sequence)
+        }
+    }
+
+    /// What the row of a key is worth that came from the remote.
+    func standing(_ hash: Hash128, _ sequence: ChangeSequence) -> Standing {
+        state.withLock { state in
+            if let mark = state.marks[hash] { return mark.isGone ? .gone : .unverified }
+            return state.isGapOpen || sequence <= state.through ? .unverified : .verified
+        }
+    }
+
+    /// The remote was asked for a key at `moment` and has answered; what it held is in the store now.
+    func found(_ hash: Hash128, asked moment: Moment) {
+        state.withLock { state in
+            if let mark = state.marks[hash], mark.moment <= moment { state.marks[hash] = nil }
+            // The answer may be from before the gap, and the row has a sequence from after it.
+            if state.lastGap > moment { state.mark(hash, Mark(moment: state.lastGap, isGone: false)) }
+        }
+    }
+
+    /// The remote was asked for a key at `moment` and has none, while the store has a row.
+    func absent(_ hash: Hash128, asked moment: Moment) {
+        state.withLock { state in
+            guard state.lastGap <= moment, state.marks[hash].map({ $0.moment <= moment }) ?? true else { return }
+            state.mark(hash, Mark(moment: moment, isGone: true))
+        }
+    }
+}
