@@ -195,6 +195,15 @@ struct InvalidationTests {
         await admin.close()
     }
 
+    @Test func `prefixes out of bounds are refused`() {
+        for prefixes in [[""], [String(repeating: "p", count: 1025)], (0...64).map { "\($0)" }] {
+            let error = #expect(throws: CacheError.self) {
+                _ = try makeStore("redis://h") { $0.followedPrefixes = prefixes }
+            }
+            #expect(error?.code == .invalidConfiguration)
+        }
+    }
+
     @Test func `closing the store ends following it`() async throws {
         let server = try await RedisServer.start()
         let store = try makeStore(server.unixURL)

@@ -225,4 +225,68 @@ struct InvalidationTiersTests {
             #expect(fills > 10)
         }
     }
+
+    /// One node that writes and reads; with a file below memory it only reads, because what it wrote stays in the file.
+    private func work(_ numbers: Namespace<Int>, seed: UInt64, writes: Bool) async {
+        var random = SeededRandom(seed: seed)
+        for _ in 0..<TestEffort.count(short: 300, long: 10_000) {
+            let key = "\(Int.random(in: 0..<20, using: &random))"
+            let choice = Int.random(in: 0..<10, using: &random)
+            // A cut in the middle is an error of that call only.
+            if writes, choice < 4 {
+                let value = Int.random(in: 0..<100, using: &random)
+                try? await numbers.set(value, for: key)
+            } else if writes, choice == 4 {
+                try? await numbers.delete(key)
+            } else {
+                _ = try? await numbers.get(key)
+            }
+        }
+    }
+
+    @Test(arguments: Tiers.allCases)
+    func `nodes agree with Redis after writes, deletes, flushes and cuts in any order`(_ tiers: Tiers) async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed \(seed) (\(tiers))")
+        try await withWorld(tiers) { world in
+            let other = try await Cache(remote: .redis(world.server.url), encryption: .plain)
+            let theirs = other.namespace("t", of: Int.self, mode: .interop)
+            let nodes = [world.numbers, theirs]
+            try await other.running {
+                await withTaskGroup(of: Void.self) { group in
+                    for worker in 0..<8 {
+                        let writes = worker % 2 == 1 || tiers == .redis
+                        group.addTask { await work(nodes[worker % 2], seed: seed &+ UInt64(worker), writes: writes) }
+                    }
+                    group.addTask {
+                        var random = SeededRandom(seed: seed &- 1)
+                        for round in 0..<TestEffort.count(short: 60, long: 1_000) {
+                            let key = "\(Int.random(in: 0..<20, using: &random))"
+                            switch Int.random(in: 0..<12, using: &random) {
+                            case 0: try? await world.command("FLUSHALL")
+                            case 1: try? await world.command("CLIENT", "KILL", "TYPE", "pubsub")
+                            case 2: try? await world.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                            case 3...5: try? await world.command("DEL", "t:\(key)")
+                            default: try? await world.put(UInt8(round % 100), key)
+                            }
+                            try? await Task.sleep(for: .milliseconds(3))
+                        }
+                    }
+                }
+                for cache in [world.cache, other] {
+                    try await Self.eventually("following") { await Self.isFollowing(cache) }
+                }
+                // What would be held wrongly now would be held for an hour.
+                for key in 0..<20 {
+                    for node in nodes {
+                        try await Self.eventually("agreement on \(key), seed \(seed)") {
+                            let expected = try await world.raw.command([Array("GET".utf8), Array("t:\(key)".utf8)])
+                            return try await node.get("\(key)").map { RESPValue.bulkString([UInt8($0)]) } ?? .null
+                                == expected
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
