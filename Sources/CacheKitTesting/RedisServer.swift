@@ -1,5 +1,5 @@
 public import CacheKitCore
-// Foundation for the temporary folder and the search in PATH only.
+// Foundation for the temporary folder, what is written there, and the search in PATH only.
 internal import Foundation
 internal import Synchronization
 
@@ -25,6 +25,8 @@ public final class RedisServer: Sendable {
     private let executable: String
     private let arguments: [String]
     private let security: Security?
+    /// A configuration file to start with; the server may rewrite it.
+    private let configurationPath: String?
     private let state = Mutex(State())
 
     private struct State {
@@ -43,14 +45,10 @@ public final class RedisServer: Sendable {
     public static func start(
         _ arguments: [String] = [], security: Security? = nil
     ) async throws(CacheError) -> RedisServer {
-        guard let executable = findExecutable() else {
-            throw CacheError(
-                .remoteUnavailable, "redis-server is not in PATH; install it (apt-get install redis-server)")
-        }
         // A port that was free a moment ago may be taken by the time the server binds it.
         var last: CacheError?
         for _ in 0..<5 {
-            let server = try RedisServer(executable: executable, arguments: arguments, security: security)
+            let server = try prepare(arguments, security: security)
             do throws(CacheError) {
                 try await server.restart()
                 return server
@@ -61,7 +59,32 @@ public final class RedisServer: Sendable {
         throw last ?? CacheError(.remoteUnavailable, "redis-server did not start")
     }
 
-    private init(executable: String, arguments: [String], security: Security?) throws(CacheError) {
+    /// A server that is not started yet, but has its port: what is to be started together can be told of each other.
+    ///
+    /// - Parameter isConfigured: whether a file `server.conf` in its folder is to be read.
+    static func prepare(
+        _ arguments: [String] = [], security: Security? = nil, isConfigured: Bool = false
+    ) throws(CacheError) -> RedisServer {
+        guard let executable = findExecutable() else {
+            throw CacheError(
+                .remoteUnavailable, "redis-server is not in PATH; install it (apt-get install redis-server)")
+        }
+        return try RedisServer(
+            executable: executable, arguments: arguments, security: security, isConfigured: isConfigured)
+    }
+
+    /// Writes the file that a server prepared for one reads.
+    func configure(_ text: String) throws(CacheError) {
+        do {
+            try text.write(toFile: folder + "/server.conf", atomically: true, encoding: .utf8)
+        } catch {
+            throw CacheError(.inputOutput, "the configuration of redis-server can't be written", cause: error)
+        }
+    }
+
+    private init(
+        executable: String, arguments: [String], security: Security?, isConfigured: Bool
+    ) throws(CacheError) {
         self.executable = executable
         self.arguments = arguments
         self.security = security
@@ -69,6 +92,7 @@ public final class RedisServer: Sendable {
         let name = "ckredis-" + String(UInt32.random(in: .min ... .max), radix: 36)
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
         socketPath = folder + "/redis.sock"
+        configurationPath = isConfigured ? folder + "/server.conf" : nil
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
@@ -96,7 +120,7 @@ public final class RedisServer: Sendable {
     public func restart() async throws(CacheError) {
         stop()
         let options =
-            [
+            (configurationPath.map { [$0] } ?? []) + [
                 "--bind", "127.0.0.1", "--unixsocket", socketPath, "--dir", folder, "--save",
                 "",
                 "--appendonly", "no", "--daemonize", "no", "--logfile", folder + "/redis.log",
@@ -195,20 +219,41 @@ public final class RedisServer: Sendable {
 
     /// Any reply will do: with a password set, it is an error.
     private static func answers(port: Int) -> Bool {
-        guard let descriptor = loopbackSocket() else { return false }
+        // Another process may have taken the port, and say nothing.
+        !exchange(["PING"], port: port).isEmpty
+    }
+
+    /// Sends commands, in words as at a prompt, and gives everything that is answered until the server hangs up, as it
+    /// is on the wire. Blocks, at most a second for each piece of the answer.
+    public func ask(_ commands: String...) -> String {
+        Self.exchange(commands, port: port)
+    }
+
+    private static func exchange(_ commands: [String], port: Int) -> String {
+        guard let descriptor = loopbackSocket() else { return "" }
         defer { close(descriptor) }
         let connected = withLoopbackAddress(port: port) { connect(descriptor, $0, $1) == 0 }
-        return connected && answers(descriptor)
+        return connected ? exchange(commands, descriptor) : ""
     }
 
     static func answers(_ descriptor: CInt) -> Bool {
-        // Another process may have taken the port, and say nothing.
+        !exchange(["PING"], descriptor).isEmpty
+    }
+
+    private static func exchange(_ commands: [String], _ descriptor: CInt) -> String {
         var patience = timeval(tv_sec: 1, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        let request = Array("PING\r\n".utf8)
-        guard write(descriptor, request, request.count) == request.count else { return false }
-        var reply: [UInt8] = [0]
-        return read(descriptor, &reply, 1) == 1
+        let request = Array((commands + [""]).joined(separator: "\r\n").utf8)
+        guard write(descriptor, request, request.count) == request.count else { return "" }
+        // The server answers what came before this end, and closes. Sentinels have no QUIT.
+        _ = shutdown(descriptor, CInt(SHUT_WR))
+        var answer: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return String(decoding: answer, as: UTF8.self) }
+            answer += buffer[..<count]
+        }
     }
 
     private static func freePort() throws(CacheError) -> Int {
