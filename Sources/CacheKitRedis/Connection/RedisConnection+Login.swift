@@ -47,33 +47,9 @@ struct Login: Sendable {
         on stream: any ByteStream, _ reader: RESPReader, deadline: ContinuousClock.Instant
     ) throws(CacheError) {
         let (writer, steps) = commands
-        try Self.write(writer.bytes, to: stream, deadline: deadline)
-        var answered = 0
-        var hasReceived = false
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
-        defer { buffer.deallocate() }
-        while answered < steps.count {
-            // Judged one by one: a server that is full says so to the first command and closes.
-            while answered < steps.count, let reply = try reader.next() {
-                if case .error(let text) = reply, !Self.isHarmless(text, steps[answered]) { throw .redisReply(text) }
-                answered += 1
-            }
-            guard answered < steps.count else { return }
-            // Asked here too: a peer that sends byte by byte is always ready.
-            guard deadline > .now,
-                stream.holdsReceivedBytes || Poll.wait(stream.descriptor, for: .reading, until: deadline)
-            else { throw .redisConnectTimeout() }
-            switch stream.read(into: buffer) {
-            case .bytes(let size):
-                // An alert of TLS (RFC 8446, section 5.1), which no reply of Redis begins like.
-                if !hasReceived, !stream.isEncrypted, buffer[0] == 21 { throw .tlsExpected() }
-                hasReceived = true
-                try reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<size]))
-            case .wouldBlock: continue
-            case .endOfStream: throw hasReceived || stream.isEncrypted ? .redisClosed() : .redisClosedUnanswered()
-            case .failed(let error):
-                throw hasReceived || stream.isEncrypted ? error : .redisClosedUnanswered(error)
-            }
+        try Exchange(stream: stream, reader: reader).perform(writer, isFirst: true, deadline: deadline) {
+            position, reply throws(CacheError) in
+            if case .error(let text) = reply, !Self.isHarmless(text, steps[position]) { throw .redisReply(text) }
         }
     }
 
@@ -92,20 +68,5 @@ struct Login: Sendable {
     private static func isForCommands(_ text: String) -> Bool {
         text.hasPrefix("NOPERM")
             || CacheError.redisReply(text).code == .remoteNotReady && !text.hasPrefix("ERR max number of clients")
-    }
-
-    private static func write(
-        _ bytes: [UInt8], to stream: any ByteStream, deadline: ContinuousClock.Instant
-    ) throws(CacheError) {
-        var offset = 0
-        while offset < bytes.count {
-            switch bytes.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[offset...])) }) {
-            case .bytes(let count): offset += count
-            case .wouldBlock:
-                guard Poll.wait(stream.descriptor, for: .writing, until: deadline) else { throw .redisConnectTimeout() }
-            case .endOfStream: throw .redisClosed()
-            case .failed(let error): throw error
-            }
-        }
     }
 }

@@ -38,9 +38,12 @@ extension RedisConnection {
     private func prepareToSleep() -> (until: ContinuousClock.Instant?, isReading: Bool, isEnded: Bool) {
         let now = ContinuousClock.now
         var late: [PendingBatch] = []
-        let (until, isEnded, isStalled, isReading) = state.withLock {
-            state -> (ContinuousClock.Instant?, Bool, Bool, Bool) in
-            guard state.ending == nil else { return (nil, true, false, true) }
+        let (until, isEnded, due, isReading) = state.withLock {
+            state -> (ContinuousClock.Instant?, Bool, Ending?, Bool) in
+            guard state.ending == nil else { return (nil, true, nil, true) }
+            if state.isRetired, state.pending.isEmpty, state.waiting.isEmpty {
+                return (nil, false, .lost(.redisClosed()), true)
+            }
             // Every batch has the same time, so deadlines are in the order of the queues.
             while state.expiredCount < state.pending.count, state.pending[state.expiredCount].deadline <= now {
                 late.append(state.pending[state.expiredCount])
@@ -51,15 +54,15 @@ extension RedisConnection {
                 state.waiting.removeFirst()
             }
             let stallsAt = state.lastProgress + limits.commandTimeout
-            if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, true, true) }
+            if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, .stalled, true) }
             state.sleepsUntil = state.sleepLimit(now: now, stallsAt: stallsAt, idle: limits.commandTimeout)
             state.isReadByCallers =
                 Poll.noticesHangUp && state.pending.isEmpty && state.sleepsUntil != nil && state.spinning.isPromising
-            return (state.sleepsUntil, false, false, !state.isReadByCallers)
+            return (state.sleepsUntil, false, nil, !state.isReadByCallers)
         }
         for batch in late { batch.result.finish(.failure(.redisTimeout())) }
-        guard isStalled else { return (until, isReading, isEnded) }
-        end(.stalled)
+        guard let due else { return (until, isReading, isEnded) }
+        end(due)
         return (nil, true, true)
     }
 

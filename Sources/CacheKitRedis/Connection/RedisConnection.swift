@@ -44,6 +44,8 @@ final class RedisConnection: Sendable {
         var spinning = Spinning()
         /// The I/O thread sleeps without waiting for bytes: whoever sends looks out for the reply.
         var isReadByCallers = false
+        /// Whether it ends with the last answer that is due.
+        var isRetired = false
         /// What the I/O thread sleeps until at the latest; `nil` without end.
         var sleepsUntil: ContinuousClock.Instant?
         /// When bytes of a reply last came, bytes of the batch that is due were last taken, or the pipeline began to wait.
@@ -97,6 +99,12 @@ final class RedisConnection: Sendable {
         end(.shutdown)
     }
 
+    /// Ends the connection once everything that was asked is answered.
+    func retire() {
+        state.withLock { $0.isRetired = true }
+        wakeup.wake()
+    }
+
     private func submit(_ batch: PendingBatch) {
         enum Next {
             case fail(CacheError)
@@ -106,6 +114,7 @@ final class RedisConnection: Sendable {
         }
         let next = state.withLock { state -> Next in
             if let ending = state.ending { return .fail(ending.errorBeforeSending) }
+            if state.isRetired { return .fail(.redisNotSent(nil)) }
             guard state.waiting.isEmpty, state.hasRoom(for: batch, limits) else {
                 guard state.waiting.count < limits.waitingCallers else { return .fail(.redisBackPressure()) }
                 state.waiting.append(batch)

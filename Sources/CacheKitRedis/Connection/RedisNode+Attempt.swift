@@ -50,21 +50,22 @@ extension RedisNode {
     ) {
         let connection: RedisConnection
         let reader: RESPReader
+        let endpoint: RedisEndpoint
         do throws(CacheError) {
             defer { reference.node?.finishAttempt() }
-            reader = try RESPReader(maximumValueBytes: settings.limits.valueBytes)
-            let stream = try settings.dialer.dial(deadline: deadline)
-            try settings.login.perform(on: stream, reader, deadline: deadline)
-            connection = try RedisConnection(stream: stream, limits: settings.limits) {
+            let opened = try settings.open(deadline: deadline) { reference.node?.aim(number, at: $0) }
+            reader = opened.reader
+            endpoint = opened.endpoint
+            connection = try RedisConnection(stream: opened.stream, limits: settings.limits) {
                 reference.node?.answered()
             }
         } catch {
             reference.node?.fail(number, with: error)
             return
         }
-        settings.observer?.connected(connection, to: settings.dialer.endpoint)
-        defer { settings.observer?.lost(connection, from: settings.dialer.endpoint) }
-        guard reference.node?.succeed(number, with: connection) == true else { return connection.close() }
+        settings.observer?.connected(connection, to: endpoint)
+        defer { settings.observer?.lost(connection, from: endpoint) }
+        guard reference.node?.succeed(number, with: connection, to: endpoint) == true else { return connection.close() }
         connection.runLoop(reader: reader)
         reference.node?.lost(connection)
     }
@@ -73,15 +74,19 @@ extension RedisNode {
         state.withLock { $0.unfinishedAttempts -= 1 }
     }
 
-    private func succeed(_ number: UInt64, with connection: RedisConnection) -> Bool {
-        let attempt = state.withLock { state -> Attempt? in
+    private func succeed(_ number: UInt64, with connection: RedisConnection, to endpoint: RedisEndpoint) -> Bool {
+        let succeeded = state.withLock { state -> (attempt: Attempt, before: RedisEndpoint?)? in
             guard case .connecting(let attempt) = state.phase, attempt.number == number else { return nil }
+            defer { state.endpoint = endpoint }
             state.phase = .connected(connection)
-            return attempt
+            return (attempt, state.endpoint)
         }
-        guard let attempt else { return false }
+        guard let (attempt, before) = succeeded else { return false }
         for task in attempt.tasks { task.cancel() }
         logger.debug("connected to Redis")
+        if let before, before != endpoint {
+            logger.notice("the Redis master has moved", metadata: ["from": "\(before)", "to": "\(endpoint)"])
+        }
         for waiter in attempt.waiters { waiter.finish(.success(connection)) }
         return true
     }

@@ -13,6 +13,8 @@ final class RedisNode: Sendable {
     struct Settings: Sendable {
         var dialer: Dialer
         var login: Login
+        /// Finds the server anew for each attempt; `nil` where it is always the dialer's.
+        var source: (any ServerSource)?
         var credentials: (@Sendable () async throws -> RedisCredentials)?
         var connectTimeout: Duration
         var limits: RedisConnection.Limits
@@ -89,6 +91,8 @@ extension RedisNode {
         var number: UInt64
         var waiters: [OneShot<RedisConnection>] = []
         var tasks: [Task<Void, Never>] = []
+        /// Where it leads, once that is found; stays `nil` where that is always the same.
+        var endpoint: RedisEndpoint?
     }
 
     enum Phase {
@@ -113,6 +117,8 @@ extension RedisNode {
         static let maximumUnfinishedAttempts = 4
 
         var phase = Phase.idle
+        /// Where the last connection led, if that can change.
+        var endpoint: RedisEndpoint?
         /// Failures since a command was last answered.
         var failures = 0
         /// How many attempts were ever made.
@@ -139,6 +145,15 @@ extension RedisNode {
                 return begin(at: until)
             case .idle: return begin(at: .now)
             }
+        }
+
+        /// Begins an attempt anew for those who wait for the present one, or for nobody; `nil` when too many hang.
+        mutating func restart(for waiters: [OneShot<RedisConnection>]) -> UInt64? {
+            guard unfinishedAttempts < Self.maximumUnfinishedAttempts else { return nil }
+            attempts += 1
+            unfinishedAttempts += 1
+            phase = .connecting(Attempt(number: attempts, waiters: waiters))
+            return attempts
         }
 
         private mutating func begin(at begin: ContinuousClock.Instant) -> Next {

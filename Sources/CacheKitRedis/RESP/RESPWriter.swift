@@ -20,7 +20,10 @@ struct RESPWriter: Sendable {
     }
 
     /// A whole command of text arguments.
-    mutating func command(_ arguments: String...) {
+    mutating func command(_ arguments: String...) { command(arguments) }
+
+    /// A whole command of text arguments.
+    mutating func command(_ arguments: [String]) {
         begin(argumentCount: arguments.count)
         for argument in arguments { append(argument) }
     }

@@ -8,21 +8,7 @@ struct SingleTopology: Topology {
     func perform<Operation: KeyedOperation>(
         _ operation: Operation, _ elements: [Operation.Element]
     ) async throws(CacheError) -> [Operation.Output] {
-        var outputs: [Operation.Output] = []
-        outputs.reserveCapacity(elements.count)
-        for chunk in Chunks.cut(elements, operation) {
-            let units = Units(elements[chunk], operation)
-            do throws(CacheError) {
-                let replies = try await node.send(units.batch)
-                try units.decode(replies, into: &outputs)
-            } catch {
-                // Chunks before this one have taken effect.
-                let isUnsent = error.code == .remoteUnavailable || error.code == .backPressure
-                guard !operation.isIdempotent, !outputs.isEmpty, isUnsent else { throw error }
-                throw .redisUnanswered(error)
-            }
-        }
-        return outputs
+        try await Chunks.perform(operation, elements) { batch throws(CacheError) in try await node.send(batch) }
     }
 
     func send(_ batch: CommandBatch, for key: String?) async throws(CacheError) -> [RESPValue] {

@@ -10,7 +10,7 @@ internal import CacheKitCore
 
 /// Turns an endpoint into a connected stream. Blocks: for I/O threads only.
 struct Dialer: Sendable {
-    let endpoint: RedisEndpoint
+    var endpoint: RedisEndpoint
     let allowsLinkLocal: Bool
     /// How connections are encrypted; `nil` for plain ones.
     let tls: TLSContext?

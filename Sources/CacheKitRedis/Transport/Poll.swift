@@ -54,6 +54,11 @@ enum Poll {
         )
     }
 
+    /// Does nothing until then. Blocks: for I/O threads only.
+    static func sleep(until deadline: ContinuousClock.Instant) {
+        while deadline > .now { _ = poll(nil, 0, milliseconds(until: deadline)) }
+    }
+
     private static func milliseconds(until deadline: ContinuousClock.Instant) -> CInt {
         let left = ContinuousClock.now.duration(to: deadline)
         guard left > .zero else { return 0 }
