@@ -20,8 +20,14 @@ extension RedisConfiguration {
         case .single:
             let node = RedisNode(nodeSettings(url, url.endpoint, context), logger: context.logger)
             return SingleTopology(endpoint: url.endpoint, node: node)
-        case .sentinel, .cluster:
-            throw CacheError(.invalidConfiguration, "Sentinel and Cluster are not built yet; use redis://")
+        case .sentinel(let master):
+            let settings = nodeSettings(url, url.endpoint, context)
+            let directory = SentinelDirectory(
+                master: master, sentinels: url.endpoints, dialer: settings.dialer,
+                login: SentinelLogin(provider: sentinelCredentials, clientName: clientName), logger: context.logger)
+            return SentinelTopology(settings, directory, logger: context.logger)
+        case .cluster:
+            throw CacheError(.invalidConfiguration, "Cluster is not built yet; use redis:// or redis+sentinel://")
         }
     }
 

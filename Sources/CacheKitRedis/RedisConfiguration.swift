@@ -10,6 +10,11 @@ public struct RedisConfiguration: RemoteStoreProvider {
     ///
     /// What it throws fails the connection attempt; it must return within ``connectTimeout``.
     public var credentials: (@Sendable () async throws -> RedisCredentials)?
+    /// Gives the user and password for the sentinels, for each new connection to one of them; `nil`, the default, is none.
+    ///
+    /// The credentials of the address, and ``credentials``, are for the data servers and never sent to sentinels. What it
+    /// throws fails the question; it must return within ``connectTimeout``.
+    public var sentinelCredentials: (@Sendable () async throws -> RedisCredentials)?
     /// How long resolving, connecting and logging in may take together. Default 5 s; from 1 ms to 10 minutes.
     public var connectTimeout: Duration = .seconds(5)
     /// How long a call waits for its replies, from the moment there is a connection. Default 5 s; from 1 ms to 10 minutes.

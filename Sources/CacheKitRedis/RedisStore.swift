@@ -67,6 +67,11 @@ public final class RedisStore: RemoteStore {
         }
     }
 
+    /// Where the masters are now.
+    func masters() async throws(CacheError) -> [RedisEndpoint] {
+        try await topology.masters()
+    }
+
     /// Closes the connections; waiting calls fail with ``CacheError/Code/shutdown``.
     public func close() async {
         topology.close()
