@@ -125,9 +125,12 @@ final class SentinelSubscription: Sendable {
                 }
             }
             let until = silentSince + Self.silence
+            // What was received already makes no descriptor ready.
+            let isHolding = opened.stream.holdsReceivedBytes
             let ready = Poll.wait(
-                stream: opened.stream.descriptor, writing: false, wakeup: wakeup.descriptor, until: until)
-            if ready.isReadable {
+                stream: opened.stream.descriptor, writing: false, wakeup: wakeup.descriptor,
+                until: isHolding ? .now : until)
+            if ready.isReadable || isHolding {
                 try opened.exchange.receive()
                 isPinged = false
                 silentSince = .now

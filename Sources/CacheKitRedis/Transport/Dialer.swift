@@ -13,7 +13,7 @@ struct Dialer: Sendable {
     var endpoint: RedisEndpoint
     let allowsLinkLocal: Bool
     /// How connections are encrypted; `nil` for plain ones.
-    let tls: TLSContext?
+    var tls: TLSContext?
 
     /// Resolves, connects and, where asked for, encrypts; tries each address of the name in turn.
     func dial(deadline: ContinuousClock.Instant) throws(CacheError) -> any ByteStream {
