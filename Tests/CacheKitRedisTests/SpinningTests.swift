@@ -106,6 +106,8 @@ import Testing
             #expect(try await connection.send(echo("last")) == [.simpleString("last")])
             gate.open()
             #expect(await eventually { wasSent.withLock { $0 } })
+            // The system may keep back a small piece until the one before it is acknowledged.
+            #expect(Poll.wait(connection.stream.descriptor, for: .reading, until: .now + .seconds(30)))
             #expect(await code { _ = try await connection.send(self.echo("next")) } == .remoteUnavailable)
             #expect(connection.state.withLock { $0.ending != nil })
         }

@@ -18,7 +18,7 @@ extension RedisConnection {
         while true {
             let (until, isReading, isEnded) = prepareToSleep()
             guard !isEnded else { return }
-            let isHolding = stream.holdsReceivedBytes
+            let isHolding = self.intake.withLock { _ in stream.holdsReceivedBytes }
             let ready = Poll.wait(
                 stream: stream.descriptor, reading: isReading, writing: isBlocked, wakeup: wakeup.descriptor,
                 until: isHolding ? .now : until)

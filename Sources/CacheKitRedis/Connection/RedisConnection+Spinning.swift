@@ -84,7 +84,7 @@ extension RedisConnection {
             }
             isAnswered = batch.result.isFinished
         } while !isAnswered && ContinuousClock.now < deadline
-        let isHolding = stream.holdsReceivedBytes
+        let isHolding = intake.withLock { _ in stream.holdsReceivedBytes }
         let needsWake = state.withLock { state -> Bool in
             if isAnswered { state.spinning.succeeded() } else { state.spinning.failed() }
             // Bytes that the stream holds are somebody else's reply, and `poll` does not know of them.
