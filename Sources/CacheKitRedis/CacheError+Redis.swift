@@ -32,12 +32,16 @@ extension CacheError {
         case "MISCONF": return error(.remoteNotReady, "it can't save its file and refuses writes; mend its disk")
         case "NOREPLICAS": return error(.remoteNotReady, "too few replicas are connected; try again later")
         case "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN": return error(.remoteNotReady, "try again later")
+        case "MOVED", "ASK":
+            return error(.invalidConfiguration, "it is a node of a Cluster; use redis+cluster:// in the address")
         case "WRONGTYPE": return error(.remoteRejected, "the key holds another type; delete it or use another key")
         case "EXECABORT": return error(.remoteRejected, "a command of the transaction was refused")
         case "ERR" where text.hasPrefix("ERR AUTH <password> called without any password"):
             return error(.remoteAuthentication, "a password was given and the server has none; remove it")
         case "ERR" where text.hasPrefix("ERR max number of clients"):
             return error(.remoteNotReady, "it has too many clients; raise maxclients")
+        case "ERR" where text.hasPrefix("ERR This instance has cluster support disabled"):
+            return error(.invalidConfiguration, "it is not a node of a Cluster; use redis:// in the address")
         case "ERR": return error(.remoteRejected, "it refused the command; see the server's log")
         default:
             return CacheError(
@@ -110,6 +114,19 @@ extension CacheError {
     /// Nothing was heard yet.
     static func redisNotFollowed() -> CacheError {
         CacheError(.remoteUnavailable, "Redis is not listened to yet; it is tried again")
+    }
+
+    /// A description of a Cluster that can't be true.
+    static func redisSlotMap(file: String = #fileID, line: Int = #line) -> CacheError {
+        CacheError(
+            .remoteProtocol, "Redis described its Cluster in a way that can't be true; check what listens there",
+            file: file, line: line)
+    }
+
+    /// Redirected again and again.
+    static func redisRedirectedTooOften() -> CacheError {
+        CacheError(
+            .remoteNotReady, "the Redis Cluster sent a command from node to node; check that its nodes agree on slots")
     }
 
     /// We are closed.

@@ -26,8 +26,23 @@ extension RedisConfiguration {
                 master: master, sentinels: url.endpoints, dialer: settings.dialer,
                 login: SentinelLogin(provider: sentinelCredentials, clientName: clientName), logger: context.logger)
             return SentinelTopology(settings, directory, logger: context.logger)
-        case .cluster:
-            throw CacheError(.invalidConfiguration, "Cluster is not built yet; use redis:// or redis+sentinel://")
+        case .cluster: return clusterTopology(url, context)
+        }
+    }
+
+    private func clusterTopology(_ url: RedisURL, _ context: RemoteStoreContext) -> ClusterTopology {
+        ClusterTopology(
+            map: ClusterMap.Settings(
+                seeds: url.endpoints, patience: min(connectTimeout, .milliseconds(500)),
+                timeout: connectTimeout + commandTimeout, waitingCallers: maximumWaitingCallers),
+            bounds: ClusterRoute.Bounds(
+                time: commandTimeout,
+                backoff: Backoff(first: initialBackoff, longest: min(maximumBackoff, .milliseconds(500)))),
+            readsFromReplicas: readsFromReplicas, logger: context.logger
+        ) { [self] key in
+            var settings = nodeSettings(url, key.endpoint, context)
+            settings.login.readsFromReplica = key.isReplica
+            return settings
         }
     }
 

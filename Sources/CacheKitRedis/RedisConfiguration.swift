@@ -38,6 +38,11 @@ public struct RedisConfiguration: RemoteStoreProvider {
     public var initialBackoff: Duration = .milliseconds(45)
     /// The upper bound of any wait before connecting again. Default 5 s; from 1 ms to 10 minutes.
     public var maximumBackoff: Duration = .seconds(5)
+    /// Whether the replicas of a Cluster answer reads, to take load off its masters. Default `false`.
+    ///
+    /// Such a read may be old: a replica follows its master by milliseconds, and by more when it is behind. While a slot is
+    /// on its way to another master, keys that have gone already read as missing. Where a replica does not answer, its master is asked.
+    public var readsFromReplicas = false
     /// What `CLIENT LIST` shows for our connections. Default `cachekit`; printable ASCII without blanks, empty for none.
     public var clientName = "cachekit"
     /// Whether link-local and cloud metadata addresses may be connected to. Default `false`.

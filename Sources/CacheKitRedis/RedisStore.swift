@@ -5,7 +5,7 @@ public import CacheKitCore
 ///
 /// Every call goes over one shared connection to each server, pipelined. It can be used from any task.
 public final class RedisStore: RemoteStore {
-    private let topology: any Topology
+    let topology: any Topology
     private let gathered = GatheredReads()
     private let follower: InvalidationFollower
 
@@ -31,11 +31,11 @@ public final class RedisStore: RemoteStore {
 
     /// Value and remaining life of each key, in order; `MGET` and `PTTL` in one transaction.
     ///
-    /// Calls for one key each that come at the same moment are sent together.
+    /// Calls for one key each that come at the same moment are sent together, where one server has every key.
     ///
     /// - Throws: the remote codes of ``CacheError``; a key of another type reads as `nil`.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] {
-        guard keys.count == 1 else { return try await topology.perform(ReadOperation(), keys) }
+        guard keys.count == 1, topology.hasOneServer else { return try await topology.perform(ReadOperation(), keys) }
         let entry = try await gathered.read(keys[0]) { keys throws(CacheError) in
             try await self.topology.perform(ReadOperation(), keys)
         }
@@ -47,7 +47,9 @@ public final class RedisStore: RemoteStore {
         try await topology.perform(ContainsOperation(), keys)
     }
 
-    /// Applies writes in order: `SET key value PX milliseconds` and `DEL key`.
+    /// Applies writes in order, that of each key in a Cluster: `SET key value PX milliseconds` and `DEL key`.
+    ///
+    /// Where one server of a Cluster is lost, its writes fail one by one, and those to others have their own results.
     ///
     /// - Throws: ``CacheError/Code/mayHaveBeenApplied`` when any of the batch may have taken effect and the outcome is
     ///   not known, ``CacheError/Code/remoteUnavailable`` when none has.

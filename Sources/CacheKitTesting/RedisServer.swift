@@ -256,7 +256,7 @@ public final class RedisServer: Sendable {
         }
     }
 
-    private static func freePort() throws(CacheError) -> Int {
+    static func freePort() throws(CacheError) -> Int {
         guard let descriptor = loopbackSocket() else { throw CacheError(.inputOutput, "no socket could be made") }
         defer { close(descriptor) }
         var address = sockaddr_in()

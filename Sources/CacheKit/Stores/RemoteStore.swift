@@ -11,7 +11,8 @@ public protocol RemoteStore: Sendable {
     /// Whether each key exists, in order; one round trip.
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool]
 
-    /// Applies writes in order, pipelined. One result for each; throws when the outcome of the batch is unknown.
+    /// Applies writes in order of each key, pipelined. One result for each; throws when nothing is known
+    /// of any, or when none was sent.
     func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult]
 
     /// One cheap round trip that tells whether the server answers this client.
@@ -71,7 +72,8 @@ public struct RemoteWrite: Sendable {
 public enum RemoteWriteResult: Sendable {
     /// It took effect.
     case applied
-    /// The server refused this one; others of the batch are not affected.
+    /// The server refused this one, or it is not known what became of it (``CacheError/Code/mayHaveBeenApplied``,
+    /// ``CacheError/Code/remoteTimeout``), or it was not sent; others of the batch are not affected.
     case failed(CacheError)
 }
 

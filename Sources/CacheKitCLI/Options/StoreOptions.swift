@@ -15,7 +15,7 @@ struct StoreOptions: ParsableArguments {
     @Option(
         name: .long,
         help:
-            "redis://[user:password@]host[:port][/db], redis+unix:///path or redis+sentinel://host[,host...]/master; rediss for TLS. CACHEKIT_REDIS_URL where left out. A password is safer in the variable."
+            "redis://[user:password@]host[:port][/db], redis+unix:///path, redis+sentinel://host[,host...]/master or redis+cluster://host[,host...]; rediss for TLS. CACHEKIT_REDIS_URL where left out. A password is safer in the variable."
     )
     var redis: String?
 

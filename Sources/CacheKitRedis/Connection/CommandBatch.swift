@@ -15,4 +15,12 @@ struct CommandBatch: Sendable {
         self.valuesPerReply = valuesPerReply
         self.isIdempotent = isIdempotent
     }
+
+    /// The same with commands before it.
+    func preceded(by writer: RESPWriter) -> CommandBatch {
+        var batch = self
+        batch.bytes = writer.bytes + bytes
+        batch.count += writer.commandCount
+        return batch
+    }
 }

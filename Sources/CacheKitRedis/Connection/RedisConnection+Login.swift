@@ -5,16 +5,20 @@ struct Login: Sendable {
     var credentials: RedisCredentials?
     var database = 0
     var clientName = ""
+    /// Whether the server is a replica of a Cluster, to be read from.
+    var readsFromReplica = false
 
     /// One command of the login; some may be refused without harm.
     private enum Step {
         case authenticate
         case selectDatabase
         case nameClient
+        case readFromReplica
         case ping
     }
 
-    /// `AUTH`, `SELECT`, `CLIENT SETNAME`, each only where needed (https://redis.io/docs/latest/commands/auth/).
+    /// `AUTH`, `SELECT`, `CLIENT SETNAME`, `READONLY`, each only where needed
+    /// (https://redis.io/docs/latest/commands/auth/).
     private var commands: (writer: RESPWriter, steps: [Step]) {
         var writer = RESPWriter()
         var steps: [Step] = []
@@ -33,6 +37,10 @@ struct Login: Sendable {
         if !clientName.isEmpty {
             writer.command("CLIENT", "SETNAME", clientName)
             steps.append(.nameClient)
+        }
+        if readsFromReplica {
+            writer.command("READONLY")
+            steps.append(.readFromReplica)
         }
         // Also where there is nothing to say, one answer shows that this is a Redis that lets us in.
         writer.command("PING")
@@ -56,8 +64,8 @@ struct Login: Sendable {
     /// Whether the connection can be used although the server refused this step.
     private static func isHarmless(_ text: String, _ step: Step) -> Bool {
         switch step {
-        // Otherwise the connection would be another user's, or on another database.
-        case .authenticate, .selectDatabase: false
+        // Otherwise the connection would be another user's, on another database, or sent away with every read.
+        case .authenticate, .selectDatabase, .readFromReplica: false
         // Only a name: ACL rules may forbid it, and proxies don't know the command.
         case .nameClient: text.hasPrefix("ERR unknown") || isForCommands(text)
         case .ping: isForCommands(text)

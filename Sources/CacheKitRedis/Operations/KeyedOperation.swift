@@ -7,7 +7,8 @@ protocol KeyedOperation: Sendable {
 
     /// Whether it only reads: it may be sent again after a loss, and a replica may answer it.
     var isIdempotent: Bool { get }
-    /// Elements that one unit may have: commands of a unit belong together, and are redirected together.
+    /// Elements that one unit may have: commands of a unit belong together, and are redirected together. So a unit that
+    /// writes is one command, or a transaction.
     var maximumUnitCount: Int { get }
     /// Values of full size that one reply may hold, for a unit of so many elements.
     func valuesPerReply(unitCount: Int) -> Int
@@ -21,6 +22,13 @@ protocol KeyedOperation: Sendable {
     func decode(
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Element>, into outputs: inout [Output]
     ) throws(CacheError)
+    /// What stands for an element that could not be sent, or whose outcome is not known, beside others that were answered;
+    /// `nil` when the whole call fails by that.
+    func output(after error: CacheError) -> Output?
+}
+
+extension KeyedOperation {
+    func output(after error: CacheError) -> Output? { nil }
 }
 
 /// Elements that travel in one batch, cut into units.

@@ -44,4 +44,6 @@ struct WriteOperation: KeyedOperation {
             }
         }
     }
+
+    func output(after error: CacheError) -> RemoteWriteResult? { .failed(error) }
 }

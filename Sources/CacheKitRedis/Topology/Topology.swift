@@ -2,6 +2,9 @@ internal import CacheKitCore
 
 /// Which servers there are, and which of them a key belongs to.
 protocol Topology: Sendable {
+    /// Whether one server has every key. If not, a read must not fail, or wait, because another one's server does.
+    var hasOneServer: Bool { get }
+
     /// Does an operation on each element, split as the servers need it; outputs are in the order of the elements.
     ///
     /// - Throws: `mayHaveBeenApplied` when any of it may have taken effect and the outcome is not known.
@@ -9,7 +12,8 @@ protocol Topology: Sendable {
         _ operation: Operation, _ elements: [Operation.Element]
     ) async throws(CacheError) -> [Operation.Output]
 
-    /// Sends a batch about one key, or about none, to a server that may answer it; scripts too.
+    /// Sends a batch about one key, or about none, to a server that may answer it; scripts too. A batch that writes is one
+    /// command or one transaction, because it is redirected as a whole.
     func send(_ batch: CommandBatch, for key: String?) async throws(CacheError) -> [RESPValue]
 
     /// Where the masters are, as far as is known; asks where nothing is known yet.
@@ -17,4 +21,8 @@ protocol Topology: Sendable {
 
     /// Ends every connection; later calls get `shutdown`.
     func close()
+}
+
+extension Topology {
+    var hasOneServer: Bool { true }
 }
