@@ -22,7 +22,8 @@ final class ScriptedServer: Sendable {
 
     init(_ scripts: Script...) throws {
         self.scripts = scripts
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        // Not for servers that other tests start meanwhile.
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -60,6 +61,8 @@ final class ScriptedServer: Sendable {
             }
             Thread.detachNewThread {
                 script(Peer(descriptor: descriptor, server: self))
+                // A server that another test has just started may have inherited it: closing alone would not hang up.
+                shutdown(descriptor, Int32(SHUT_RDWR))
                 close(descriptor)
             }
         }

@@ -53,7 +53,8 @@ extension ClusterCall {
         for (index, output) in zip(unit.indices, decoded) {
             outputs[index] = output
             guard let next = successors[index] else { continue }
-            enqueue(self.unit(next, unit.route.slot), topology.map.known)
+            // Not its predecessor's slot: strings can be equal in other bytes.
+            enqueue(self.unit(next, HashSlot(of: operation.key(of: elements[next]))), topology.map.known)
         }
     }
 

@@ -54,6 +54,12 @@ struct ClusterTests {
         let results = try await store.write(numbers + [RemoteWrite(key: key, action: .delete)] + numbers.reversed())
         #expect(results.count == 101)
         #expect(try await store.read([key]).first??.value == [0])
+        // Equal strings in other bytes are other keys.
+        let twins = try ["\u{E9}", "e\u{301}"].map { try CacheKey("order-\($0)") }
+        _ = try await store.write(
+            zip(twins, [1, 2]).map { RemoteWrite(key: $0, action: .put([$1], timeToLive: .seconds(60))) })
+        #expect(try await store.read(twins).map { $0?.value } == [[1], [2]])
+        #expect(store.clusterCounts.moved == 0)
     }
 
     @Test func `large values and a key of another type do not disturb their neighbours`() async throws {
