@@ -115,6 +115,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitSQLite", "CacheKitTesting"]),
         .testTarget(

@@ -94,6 +94,15 @@ extension CacheError {
         CacheError(.remoteTimeout, "connecting to Redis took longer than connectTimeout; check address and server")
     }
 
+    /// The circuit breaker is open, or half-open and somebody else probes.
+    static func redisBreakerOpen(failures: Int, retryAfter wait: Duration?, _ cause: CacheError?) -> CacheError {
+        let prospect = CircuitBreaker.prospect(failures: failures, retryAfter: wait)
+        let reason = cause.map { "; \($0.message)" } ?? "; check the server"
+        return CacheError(
+            .remoteUnavailable, "Redis is not asked while its circuit breaker is open (\(prospect))\(reason)",
+            cause: cause)
+    }
+
     /// Too many callers wait.
     static func redisBackPressure() -> CacheError {
         CacheError(.backPressure, "too many callers wait for Redis; ask less at once or raise maximumWaitingCallers")

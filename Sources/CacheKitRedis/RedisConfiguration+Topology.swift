@@ -57,7 +57,8 @@ extension RedisConfiguration {
                 bytesInFlight: maximumBytesInFlight, waitingCallers: maximumWaitingCallers,
                 // The margin is for what surrounds a value in the stream, and for other replies than values.
                 valueBytes: maximumReplyBytes ?? (context.maximumValueBytes + 64 << 10)),
-            backoff: Backoff(first: initialBackoff, longest: maximumBackoff),
-            observer: observer)
+            observer: observer,
+            breaker: CircuitBreaker(
+                threshold: breakerThreshold, backoff: Backoff(first: initialBackoff, longest: maximumBackoff)))
     }
 }

@@ -43,6 +43,13 @@ public struct RedisConfiguration: RemoteStoreProvider {
     /// Such a read may be old: a replica follows its master by milliseconds, and by more when it is behind. While a slot is
     /// on its way to another master, keys that have gone already read as missing. Where a replica does not answer, its master is asked.
     public var readsFromReplicas = false
+    /// Failures in a row that open the circuit breaker. Default 2; from 1 to 100.
+    ///
+    /// A failure is a connection that could not be made or was lost, nothing else: error replies of a server that lives are
+    /// none. A deadline that passes without a byte opens it at once. While it is open, calls fail at once with
+    /// ``CacheError/Code/remoteUnavailable``; after the next wait (see ``initialBackoff``) one call probes, and its answer
+    /// closes it. With 1, nothing is sent again after a loss.
+    public var breakerThreshold = 2
     /// What `CLIENT LIST` shows for our connections. Default `cachekit`; printable ASCII without blanks, empty for none.
     public var clientName = "cachekit"
     /// Whether link-local and cloud metadata addresses may be connected to. Default `false`.
@@ -104,6 +111,7 @@ public struct RedisConfiguration: RemoteStoreProvider {
                 .invalidConfiguration,
                 "followedPrefixes are at most 64, each of 1 to 1,024 bytes; leave empty for all keys")
         }
+        try check(breakerThreshold, 1...100, "breakerThreshold", "1 to 100")
         guard clientName.utf8.count <= 256, clientName.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw CacheError(
                 .invalidConfiguration, "clientName must be printable ASCII without blanks, at most 256 bytes")

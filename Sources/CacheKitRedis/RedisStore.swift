@@ -74,6 +74,9 @@ public final class RedisStore: RemoteStore {
         try await topology.masters()
     }
 
+    /// Says of each server whose circuit breaker is not closed why that is and when it is asked again.
+    public var warnings: [String] { topology.warnings }
+
     /// Closes the connections; waiting calls fail with ``CacheError/Code/shutdown``.
     public func close() async {
         topology.close()

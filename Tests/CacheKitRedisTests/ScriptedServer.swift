@@ -179,6 +179,7 @@ final class Gate: Sendable {
     private let isOpen = Mutex(false)
 
     func open() { isOpen.withLock { $0 = true } }
+    var isOpened: Bool { isOpen.withLock { $0 } }
 
     /// Waits at most ten seconds. Blocks: for scripts only.
     @discardableResult

@@ -45,6 +45,7 @@ extension Cache {
         }
         if case .unavailable(let error) = localState { warnings.append("the local store does not answer (\(error))") }
         if case .unavailable(let error) = remoteState { warnings.append("the remote does not answer (\(error))") }
+        warnings += remote?.warnings ?? []
         let following = remote?.following ?? .absent
         if let warning = Self.warning(following) {
             warnings.append(warning)

@@ -28,8 +28,16 @@ public protocol RemoteStore: Sendable {
     /// Whether changes made by others are heard of.
     var following: RemoteFollowing { get }
 
+    /// Sentences for an operator about servers that are not asked now; empty when all is well. Asks nobody.
+    var warnings: [String] { get }
+
     /// Closes connections; waiting calls fail with ``CacheError/Code/shutdown``.
     func close() async
+}
+
+extension RemoteStore {
+    /// Nothing to say.
+    public var warnings: [String] { [] }
 }
 
 /// What a remote holds for a key.

@@ -94,7 +94,7 @@ extension RedisNode {
     private func fail(_ number: UInt64, with error: CacheError) {
         let ended = state.withLock { state -> (attempt: Attempt, isNew: Bool)? in
             guard case .connecting(let attempt) = state.phase, attempt.number == number else { return nil }
-            backOff(&state, error, failsFast: true)
+            state.failed(CircuitBreaker.Failure(attempt: error), error)
             return (attempt, state.beginOutage())
         }
         guard let ended else { return }
@@ -113,8 +113,7 @@ extension RedisNode {
         let isNew = state.withLock { state -> Bool? in
             guard case .connected(let current) = state.phase, current === connection else { return nil }
             // A server that lets us in and hangs up without an answer, again and again, counts like one that does not.
-            if hasAnswered { state.failures = 0 }
-            backOff(&state, .redisNotSent(ending.cause), failsFast: state.failures > 0)
+            state.failed(CircuitBreaker.Failure(ending), .redisNotSent(ending.cause))
             // Servers and routers close idle connections; that harms nobody.
             return hasAnswered && wasIdle ? false : state.beginOutage()
         }
@@ -128,21 +127,11 @@ extension RedisNode {
     private func answered() {
         let began = state.withLock { state in
             defer { state.outageBegan = nil }
+            state.breaker.answered()
             return state.outageBegan
         }
         guard let began else { return }
         logger.notice("Redis answers again", metadata: ["after": "\(began.duration(to: .now))"])
-    }
-
-    private func backOff(_ state: inout State, _ error: CacheError, failsFast: Bool) {
-        var wait = settings.backoff.wait(
-            afterFailures: state.failures, fraction: .random(in: 0..<1))
-        state.failures += 1
-        // A wrong password or address does not mend itself, and tries with one may lock the user out.
-        if error.code == .remoteAuthentication || error.code == .invalidConfiguration {
-            wait = max(wait, min(.seconds(1), settings.backoff.longest))
-        }
-        state.phase = .backingOff(until: .now + wait, failure: error, failsFast: failsFast)
     }
 
     static func credentialsError(_ error: any Error) -> CacheError {

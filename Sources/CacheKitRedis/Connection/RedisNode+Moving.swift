@@ -31,20 +31,21 @@ extension RedisNode {
     func reconnect(because error: CacheError, to endpoint: RedisEndpoint, isNews: Bool) {
         let (number, ended, tasks) = state.withLock { state -> (UInt64?, RedisConnection?, [Task<Void, Never>]) in
             switch state.phase {
-            case .idle, .closed: return (nil, nil, [])
+            case .closed: return (nil, nil, [])
             case .connected(let connection):
                 guard state.endpoint != endpoint else { return (nil, nil, []) }
                 state.phase = .idle
-                state.failures = 0
+                state.startAnew()
                 return (state.restart(for: []), connection, [])
             case .connecting(let attempt):
                 guard attempt.endpoint.map({ $0 != endpoint }) ?? isNews else { return (nil, nil, []) }
-                state.failures = 0
+                state.startAnew()
                 guard let number = state.restart(for: attempt.waiters) else { return (nil, nil, []) }
                 return (number, nil, attempt.tasks)
-            case .backingOff:
-                state.phase = .idle
-                state.failures = 0
+            case .idle:
+                // One that nobody uses yet is not connected for this, one that waits is.
+                guard state.breaker.retryAt != nil else { return (nil, nil, []) }
+                state.startAnew()
                 return (state.restart(for: []), nil, [])
             }
         }
@@ -58,9 +59,12 @@ extension RedisNode {
     func leave(_ generation: UInt64, because error: CacheError) {
         let left = state.withLock { state -> RedisConnection? in
             guard case .connected(let connection) = state.phase, state.attempts == generation else { return nil }
-            let wait = settings.backoff.wait(afterFailures: min(state.failures, 3), fraction: .random(in: 0..<1))
-            state.failures += 1
-            state.phase = .backingOff(until: .now + wait, failure: error, failsFast: false)
+            let wait = settings.breaker.backoff.wait(
+                afterFailures: min(state.departures, 3), fraction: .random(in: 0..<1))
+            state.departures += 1
+            state.phase = .idle
+            state.failure = error
+            state.breaker.postpone(until: .now + wait)
             return connection
         }
         left?.retire()

@@ -6,8 +6,8 @@ internal import Synchronization
 /// One server: its connection, made when it is first needed and again after a loss, never sooner than the backoff says.
 ///
 /// A call made while a connection is being made waits for it. After a loss the first new attempt begins within the first
-/// wait of the backoff and calls wait for it too; once that has failed, calls made during the backoff fail at once.
-/// Nothing runs while nobody calls.
+/// wait of the backoff and calls wait for it too; once the circuit breaker is open, calls fail at once, and one probes when
+/// the next wait is over. Nothing runs while nobody calls.
 final class RedisNode: Sendable {
     /// What is needed to connect.
     struct Settings: Sendable {
@@ -18,18 +18,19 @@ final class RedisNode: Sendable {
         var credentials: (@Sendable () async throws -> RedisCredentials)?
         var connectTimeout: Duration
         var limits: RedisConnection.Limits
-        var backoff: Backoff
         /// Told of every connection; `nil` for one that nobody has to know of.
         var observer: (any ConnectionObserver)?
+        var breaker: CircuitBreaker
     }
 
     let settings: Settings
     let logger: Logger
-    let state = Mutex(State())
+    let state: Mutex<State>
 
     init(_ settings: Settings, logger: Logger) {
         self.settings = settings
         self.logger = logger
+        state = Mutex(State(breaker: settings.breaker))
     }
 
     deinit {
@@ -38,9 +39,9 @@ final class RedisNode: Sendable {
 
     /// Sends a batch and waits for its replies; sends it once more after a loss where that is harmless.
     func send(_ batch: CommandBatch) async throws(CacheError) -> [RESPValue] {
-        let first = try await connection()
+        let first = try await pass()
         do throws(CacheError) {
-            return try await first.send(batch)
+            return try await send(batch, over: first)
         } catch {
             // What was never sent had no effect (a server closes idle connections), and what only reads has none.
             guard error.code == .remoteUnavailable || error.code == .mayHaveBeenApplied && batch.isIdempotent else {
@@ -48,10 +49,10 @@ final class RedisNode: Sendable {
             }
         }
         // The I/O thread says so too, but perhaps only after the next line would have found the same connection again.
-        lost(first)
-        let second = try await connection()
+        lost(first.connection)
+        let second = try await pass()
         do throws(CacheError) {
-            return try await second.send(batch)
+            return try await send(batch, over: second)
         } catch {
             guard error.code == .mayHaveBeenApplied, batch.isIdempotent else { throw error }
             throw .redisNotSent(error.cause as? CacheError)
@@ -69,19 +70,31 @@ final class RedisNode: Sendable {
             for task in attempt.tasks { task.cancel() }
             for waiter in attempt.waiters { waiter.finish(.failure(.redisShutdown())) }
         case .connected(let connection): connection.close()
-        case .idle, .backingOff, .closed: break
+        case .idle, .closed: break
         }
     }
 
-    private func connection() async throws(CacheError) -> RedisConnection {
-        switch state.withLock({ $0.next(waitingCallers: settings.limits.waitingCallers) }) {
-        case .ready(let connection): return connection
-        case .fail(let error): throw error
-        case .wait(let waiter): return try await waiter.value()
-        case .start(let number, let begin, let waiter):
-            start(number, at: begin)
-            return try await waiter.value()
+    /// Waits for a connection that the breaker lets the caller use.
+    private func pass() async throws(CacheError) -> Pass {
+        let (next, probe) = state.withLock { $0.admit(waitingCallers: settings.limits.waitingCallers) }
+        do throws(CacheError) {
+            switch next {
+            case .ready(let connection): return Pass(connection: connection, probe: probe)
+            case .fail(let error): throw error
+            case .wait(let waiter): return Pass(connection: try await waiter.value(), probe: probe)
+            case .start(let number, let begin, let waiter):
+                start(number, at: begin)
+                return Pass(connection: try await waiter.value(), probe: probe)
+            }
+        } catch {
+            probeEnded(probe)
+            throw error
         }
+    }
+
+    private func send(_ batch: CommandBatch, over pass: Pass) async throws(CacheError) -> [RESPValue] {
+        defer { probeEnded(pass.probe) }
+        return try await pass.connection.send(batch)
     }
 }
 
@@ -99,8 +112,6 @@ extension RedisNode {
         case idle
         case connecting(Attempt)
         case connected(RedisConnection)
-        /// `failsFast` from the second failure in a row on: the server is away, and waiting would only hold callers up.
-        case backingOff(until: ContinuousClock.Instant, failure: CacheError, failsFast: Bool)
         case closed
     }
 
@@ -119,8 +130,11 @@ extension RedisNode {
         var phase = Phase.idle
         /// Where the last connection led, if that can change.
         var endpoint: RedisEndpoint?
-        /// Failures since a command was last answered.
-        var failures = 0
+        /// How often in a row a server was left because it was not the right one.
+        var departures = 0
+        var breaker: CircuitBreaker
+        /// Why there was no connection the last time.
+        var failure: CacheError?
         /// How many attempts were ever made.
         var attempts: UInt64 = 0
         /// Attempts whose thread or provider has not come back, those that were given up included.
@@ -140,10 +154,7 @@ extension RedisNode {
                 attempt.waiters.append(waiter)
                 phase = .connecting(attempt)
                 return .wait(waiter)
-            case .backingOff(let until, let failure, let failsFast):
-                if failsFast, until > .now { return .fail(failure) }
-                return begin(at: until)
-            case .idle: return begin(at: .now)
+            case .idle: return begin(at: breaker.retryAt ?? .now)
             }
         }
 

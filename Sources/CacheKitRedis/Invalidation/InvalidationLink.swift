@@ -148,7 +148,7 @@ final class InvalidationLink: Sendable {
     /// Listens, and again after each loss, until the task is cancelled or the link ended.
     func run() async {
         defer { end() }
-        var backoff = settings.backoff
+        var backoff = settings.breaker.backoff
         while !Task.isCancelled, !state.withLock({ $0.isEnded }) {
             if await listen() { backoff.reset() }
             let (isRefused, failure) = state.withLock { ($0.isRefused, $0.failure) }

@@ -14,7 +14,7 @@ struct SentinelTopology: Topology {
     /// - Parameter settings: how the master is reached, wherever it is.
     init(_ settings: RedisNode.Settings, _ directory: SentinelDirectory, logger: Logger) {
         self.directory = directory
-        subscription = SentinelSubscription(directory: directory, backoff: settings.backoff, logger: logger)
+        subscription = SentinelSubscription(directory: directory, backoff: settings.breaker.backoff, logger: logger)
         var settings = settings
         settings.source = SentinelSource(directory: directory, subscription: subscription)
         let node = RedisNode(settings, logger: logger)
@@ -61,6 +61,8 @@ struct SentinelTopology: Topology {
         if let endpoint = node.connectedEndpoint { return [endpoint] }
         return [try await directory.master(within: node.settings.connectTimeout)]
     }
+
+    var warnings: [String] { node.warnings }
 
     func close() {
         node.close()

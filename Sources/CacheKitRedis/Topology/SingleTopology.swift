@@ -17,5 +17,7 @@ struct SingleTopology: Topology {
 
     func masters() async throws(CacheError) -> [RedisEndpoint] { [endpoint] }
 
+    var warnings: [String] { node.warnings }
+
     func close() { node.close() }
 }

@@ -19,10 +19,14 @@ protocol Topology: Sendable {
     /// Where the masters are, as far as is known; asks where nothing is known yet.
     func masters() async throws(CacheError) -> [RedisEndpoint]
 
+    /// Sentences for an operator, each about one server that is not asked now; empty when all is well.
+    var warnings: [String] { get }
+
     /// Ends every connection; later calls get `shutdown`.
     func close()
 }
 
 extension Topology {
     var hasOneServer: Bool { true }
+    var warnings: [String] { [] }
 }
