@@ -59,6 +59,7 @@ extension RedisConfiguration {
                 valueBytes: maximumReplyBytes ?? (context.maximumValueBytes + 64 << 10)),
             observer: observer,
             breaker: CircuitBreaker(
-                threshold: breakerThreshold, backoff: Backoff(first: initialBackoff, longest: maximumBackoff)))
+                threshold: breakerThreshold, backoff: Backoff(first: initialBackoff, longest: maximumBackoff)),
+            largeValueBytes: largeValueBytes, largeValueIdle: largeValueIdle)
     }
 }

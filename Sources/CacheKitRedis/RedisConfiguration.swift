@@ -29,6 +29,13 @@ public struct RedisConfiguration: RemoteStoreProvider {
     /// Callers that may wait for room. Default 10,000; from 0 to 1,000,000. Further ones get
     /// ``CacheError/Code/backPressure``.
     public var maximumWaitingCallers = 10_000
+    /// Values of at least so many bytes are written over a second connection, so that small ones need not wait for them.
+    /// Default 256 KiB; from 4 KiB to 512 MiB; `nil` for one connection only.
+    ///
+    /// It is made when it is first needed, closed after 30 s without use, and has bounds of its own: up to twice the commands
+    /// and bytes of ``maximumCommandsInFlight`` and ``maximumBytesInFlight`` can be under way. Writes of one key keep their
+    /// order. Reads all go over the first connection: how large a value is shows only when it comes.
+    public var largeValueBytes: Int? = 256 << 10
     /// The largest value in a reply, in bytes; a larger one fails the connection. `nil` (the default) takes the cache's
     /// own limit for values and adds 64 KiB. From 1 KiB to 512 MiB.
     public var maximumReplyBytes: Int?
@@ -67,6 +74,9 @@ public struct RedisConfiguration: RemoteStoreProvider {
 
     /// Who is told of the connections; the store's own.
     var observer: (any ConnectionObserver)?
+
+    // For tests of the tier itself; nobody needs another time.
+    var largeValueIdle = Duration.seconds(30)
 
     // Kept as a result, so that `.redis("...")` needs no `try`; the store reports it when it is opened.
     let address: Result<RedisURL, CacheError>
@@ -110,6 +120,9 @@ public struct RedisConfiguration: RemoteStoreProvider {
             throw CacheError(
                 .invalidConfiguration,
                 "followedPrefixes are at most 64, each of 1 to 1,024 bytes; leave empty for all keys")
+        }
+        if let largeValueBytes {
+            try check(largeValueBytes, 4096...512 << 20, "largeValueBytes", "4 KiB to 512 MiB, or nil")
         }
         try check(breakerThreshold, 1...100, "breakerThreshold", "1 to 100")
         guard clientName.utf8.count <= 256, clientName.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {

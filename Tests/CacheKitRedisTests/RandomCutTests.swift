@@ -12,9 +12,10 @@ struct RandomCutTests {
     private static let tasks = 64
     private static let deadline = Duration.seconds(30)
 
-    @Test(arguments: [false, true])
+    // Also with the larger values on a second connection, and over TLS.
+    @Test(arguments: [(false, nil), (false, 4096), (true, nil)] as [(Bool, Int?)])
     func `under random cuts every call ends, with its own reply and with the truth about its write`(
-        overTLS: Bool
+        overTLS: Bool, largeValueBytes: Int?
     ) async throws {
         let seed = UInt64.random(in: 0 ... .max)
         print("random cuts: seed \(seed)")
@@ -35,6 +36,7 @@ struct RandomCutTests {
             $0.connectTimeout = Self.deadline
             $0.commandTimeout = Self.deadline
             $0.maximumCommandsInFlight = 512
+            $0.largeValueBytes = largeValueBytes
         }
         let outcomes = Outcomes()
         let owners = try await withThrowingTaskGroup(of: Owner.self) { group in

@@ -8,6 +8,7 @@ final class PendingBatch: @unchecked Sendable {
     let byteCount: Int
     let valuesPerReply: Int
     let deadline: ContinuousClock.Instant
+    let hold: LaneKeys.Hold?
     let result = OneShot<[RESPValue]>()
     var bytes: [UInt8]
     var replies: [RESPValue] = []
@@ -19,6 +20,7 @@ final class PendingBatch: @unchecked Sendable {
         byteCount = batch.bytes.count
         valuesPerReply = batch.valuesPerReply
         bytes = batch.bytes
+        hold = batch.hold
         self.deadline = deadline
     }
 }

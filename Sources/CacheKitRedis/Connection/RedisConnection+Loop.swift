@@ -38,7 +38,7 @@ extension RedisConnection {
     private func prepareToSleep() -> (until: ContinuousClock.Instant?, isReading: Bool, isEnded: Bool) {
         let now = ContinuousClock.now
         var late: [PendingBatch] = []
-        let (until, isEnded, due, isReading) = state.withLock {
+        let (until, isEnded, ending, isReading) = state.withLock {
             state -> (ContinuousClock.Instant?, Bool, Ending?, Bool) in
             guard state.ending == nil else { return (nil, true, nil, true) }
             if state.isRetired, state.pending.isEmpty, state.waiting.isEmpty {
@@ -55,15 +55,17 @@ extension RedisConnection {
             }
             let stallsAt = state.lastProgress + limits.commandTimeout
             if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, .stalled, true) }
-            state.sleepsUntil = state.sleepLimit(now: now, stallsAt: stallsAt, idle: limits.commandTimeout)
+            let idlesUntil = limits.idleTimeout.map { state.lastProgress + $0 }
+            if state.pending.isEmpty, let idlesUntil, idlesUntil <= now { return (nil, false, .idle, true) }
+            state.sleepsUntil = state.sleepLimit(now: now, stallsAt: stallsAt, idlesUntil: idlesUntil)
             state.isReadByCallers =
                 Poll.noticesHangUp && state.pending.isEmpty && state.sleepsUntil != nil && state.spinning.isPromising
             return (state.sleepsUntil, false, nil, !state.isReadByCallers)
         }
         for batch in late { batch.result.finish(.failure(.redisTimeout())) }
-        guard let due else { return (until, isReading, isEnded) }
-        end(due)
-        return (nil, true, true)
+        guard let ending else { return (until, isReading, isEnded) }
+        // Somebody may have come since: then it is not idle any more.
+        return (now, true, end(ending))
     }
 
     private func readReplies() {
@@ -163,9 +165,9 @@ extension RedisConnection.State {
     /// The next deadline. After traffic the thread stays half awake for one command's time, so that a caller who finds
     /// the connection idle need not wake it.
     fileprivate func sleepLimit(
-        now: ContinuousClock.Instant, stallsAt: ContinuousClock.Instant, idle: Duration
+        now: ContinuousClock.Instant, stallsAt: ContinuousClock.Instant, idlesUntil: ContinuousClock.Instant?
     ) -> ContinuousClock.Instant? {
-        guard !pending.isEmpty else { return stallsAt > now ? stallsAt : nil }
+        guard !pending.isEmpty else { return stallsAt > now ? min(stallsAt, idlesUntil ?? stallsAt) : idlesUntil }
         // Between an expired head and the end of its stall, only the stall is left to wait for.
         let next = expiredCount < pending.count ? pending[expiredCount].deadline : stallsAt
         let limit = expiredCount > 0 ? min(next, max(stallsAt, now)) : next

@@ -15,6 +15,8 @@ final class RedisConnection: Sendable {
         var bytesInFlight: Int
         var waitingCallers: Int
         var valueBytes: Int
+        /// After so long without use the connection is closed; `nil` keeps it.
+        var idleTimeout: Duration?
     }
 
     /// Why a connection ends.
@@ -25,6 +27,8 @@ final class RedisConnection: Sendable {
         case stalled
         /// What came was no reply, or too large: the caller whose reply was due gets this, the others a loss.
         case violated(CacheError)
+        /// Nobody used it for long.
+        case idle
         /// We closed it.
         case shutdown
     }
@@ -172,19 +176,24 @@ final class RedisConnection: Sendable {
     }
 
     /// Ends the connection once; gives every caller the error that is true for it.
-    func end(_ ending: Ending) {
+    ///
+    /// - Returns: whether it has ended; one that is not idle any more is not ended as such.
+    @discardableResult
+    func end(_ ending: Ending) -> Bool {
         let now = ContinuousClock.now
         let ended = state.withLock { state -> (Deque<PendingBatch>, Deque<PendingBatch>, UInt64)? in
+            let isIdle = state.pending.isEmpty && state.waiting.isEmpty
+            if case .idle = ending, !isIdle { return nil }
             guard state.ending == nil else { return nil }
             state.ending = ending
-            state.endedIdle = state.pending.isEmpty && state.waiting.isEmpty
+            state.endedIdle = isIdle
             defer {
                 state.pending = []
                 state.waiting = []
             }
             return (state.pending, state.waiting, state.outgoing.sentBound)
         }
-        guard let (pending, waiting, sentBound) = ended else { return }
+        guard let (pending, waiting, sentBound) = ended else { return state.withLock { $0.ending != nil } }
         stream.shutDown()
         for (position, batch) in pending.enumerated() {
             if position == 0, case .violated(let error) = ending {
@@ -198,6 +207,7 @@ final class RedisConnection: Sendable {
             batch.result.finish(.failure(ending.error(wasSent: false, isLate: batch.deadline <= now)))
         }
         wakeup.wake()
+        return true
     }
 }
 
@@ -257,6 +267,7 @@ extension RedisConnection.Ending {
         switch self {
         case .lost(let error), .violated(let error): error
         case .stalled: .redisTimeout()
+        case .idle: .redisClosed()
         case .shutdown: .redisShutdown()
         }
     }
@@ -265,7 +276,7 @@ extension RedisConnection.Ending {
         switch self {
         case .shutdown: .redisShutdown()
         case .stalled where isLate: .redisTimeout()
-        case .lost, .stalled, .violated: wasSent ? .redisUnanswered(cause) : .redisNotSent(cause)
+        case .lost, .stalled, .violated, .idle: wasSent ? .redisUnanswered(cause) : .redisNotSent(cause)
         }
     }
 }

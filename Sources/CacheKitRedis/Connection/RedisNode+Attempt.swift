@@ -79,6 +79,7 @@ extension RedisNode {
             guard case .connecting(let attempt) = state.phase, attempt.number == number else { return nil }
             defer { state.endpoint = endpoint }
             state.phase = .connected(connection)
+            state.lostUnanswered = false
             return (attempt, state.endpoint)
         }
         guard let (attempt, before) = succeeded else { return false }
@@ -114,6 +115,8 @@ extension RedisNode {
             guard case .connected(let current) = state.phase, current === connection else { return nil }
             // A server that lets us in and hangs up without an answer, again and again, counts like one that does not.
             state.failed(CircuitBreaker.Failure(ending), .redisNotSent(ending.cause))
+            if case .idle = ending { return false }
+            if !wasIdle { state.lostUnanswered = true }
             // Servers and routers close idle connections; that harms nobody.
             return hasAnswered && wasIdle ? false : state.beginOutage()
         }

@@ -16,7 +16,7 @@ extension RedisNode {
         state.withLock { $0.breaker.probeEnded(probe) }
     }
 
-    /// A sentence for an operator while the breaker is not closed.
+    /// Sentences for an operator while a breaker is not closed: this node's, or that of its lane for large values.
     var warnings: [String] {
         let own = state.withLock { state -> String? in
             guard !state.breaker.isClosed else { return nil }
@@ -24,7 +24,8 @@ extension RedisNode {
             return "the circuit breaker of a Redis server is open: "
                 + CircuitBreaker.prospect(failures: state.breaker.failures, retryAfter: wait)
         }
-        return own.map { [$0] } ?? []
+        let ofLane = lane?.node.warnings ?? []
+        return (own.map { [$0] } ?? []) + ofLane.map { "for large values, \($0)" }
     }
 }
 
@@ -88,7 +89,7 @@ extension CircuitBreaker.Failure {
         switch ending {
         case .lost, .violated: self = .loss
         case .stalled: self = .silence
-        case .shutdown: return nil
+        case .idle, .shutdown: return nil
         }
     }
 }

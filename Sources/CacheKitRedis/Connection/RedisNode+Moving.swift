@@ -29,6 +29,7 @@ extension RedisNode {
     ///
     /// - Parameter isNews: whether an attempt that only just asks may get an older answer.
     func reconnect(because error: CacheError, to endpoint: RedisEndpoint, isNews: Bool) {
+        lane?.node.reconnect(because: error, to: endpoint, isNews: isNews)
         let (number, ended, tasks) = state.withLock { state -> (UInt64?, RedisConnection?, [Task<Void, Never>]) in
             switch state.phase {
             case .closed: return (nil, nil, [])
@@ -36,6 +37,7 @@ extension RedisNode {
                 guard state.endpoint != endpoint else { return (nil, nil, []) }
                 state.phase = .idle
                 state.startAnew()
+                state.lostUnanswered = true
                 return (state.restart(for: []), connection, [])
             case .connecting(let attempt):
                 guard attempt.endpoint.map({ $0 != endpoint }) ?? isNews else { return (nil, nil, []) }
@@ -57,6 +59,8 @@ extension RedisNode {
     /// Lets no further call use the connection of that generation; what was sent on it still gets its answers. Calls wait
     /// for the next one as after a loss, so that a server that refuses everything is not asked without a pause.
     func leave(_ generation: UInt64, because error: CacheError) {
+        // The refusal may have come over the lane; its generation is not known here.
+        if let lane { lane.node.leave(lane.node.generation, because: error) }
         let left = state.withLock { state -> RedisConnection? in
             guard case .connected(let connection) = state.phase, state.attempts == generation else { return nil }
             let wait = settings.breaker.backoff.wait(
@@ -64,6 +68,7 @@ extension RedisNode {
             state.departures += 1
             state.phase = .idle
             state.failure = error
+            state.lostUnanswered = true
             state.breaker.postpone(until: .now + wait)
             return connection
         }

@@ -21,16 +21,22 @@ final class RedisNode: Sendable {
         /// Told of every connection; `nil` for one that nobody has to know of.
         var observer: (any ConnectionObserver)?
         var breaker: CircuitBreaker
+        /// Values of at least so many bytes travel on a second connection; `nil` for one connection only.
+        var largeValueBytes: Int?
+        /// How long the second connection is kept without use.
+        var largeValueIdle = Duration.seconds(30)
     }
 
     let settings: Settings
     let logger: Logger
     let state: Mutex<State>
+    let lane: LargeValueLane?
 
     init(_ settings: Settings, logger: Logger) {
         self.settings = settings
         self.logger = logger
         state = Mutex(State(breaker: settings.breaker))
+        lane = LargeValueLane(settings, logger: logger)
     }
 
     deinit {
@@ -39,6 +45,9 @@ final class RedisNode: Sendable {
 
     /// Sends a batch and waits for its replies; sends it once more after a loss where that is harmless.
     func send(_ batch: CommandBatch) async throws(CacheError) -> [RESPValue] {
+        if let lane, let writes = batch.writes, lane.takes(writes) {
+            return try await send(batch, writing: writes, over: lane)
+        }
         let first = try await pass()
         do throws(CacheError) {
             return try await send(batch, over: first)
@@ -61,6 +70,7 @@ final class RedisNode: Sendable {
 
     /// Ends the connection and every wait; later calls get `shutdown`.
     func close() {
+        lane?.node.close()
         let phase = state.withLock { state in
             defer { state.phase = .closed }
             return state.phase
@@ -135,6 +145,8 @@ extension RedisNode {
         var breaker: CircuitBreaker
         /// Why there was no connection the last time.
         var failure: CacheError?
+        /// Whether the last connection ended with commands unanswered, and no other was made since.
+        var lostUnanswered = false
         /// How many attempts were ever made.
         var attempts: UInt64 = 0
         /// Attempts whose thread or provider has not come back, those that were given up included.

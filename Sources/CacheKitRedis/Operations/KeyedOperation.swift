@@ -16,6 +16,8 @@ protocol KeyedOperation: Sendable {
     func key(of element: Element) -> String
     /// About what it takes in a batch, in bytes.
     func byteCount(of element: Element) -> Int
+    /// The size of the value that it writes.
+    func valueByteCount(of element: Element) -> Int
 
     func encode(_ unit: ArraySlice<Element>, into writer: inout RESPWriter)
     /// Adds what the replies of a unit say of each of its elements.
@@ -31,9 +33,13 @@ extension KeyedOperation {
     func output(after error: CacheError) -> Output? { nil }
 }
 
+extension KeyedOperation {
+    func valueByteCount(of element: Element) -> Int { 0 }
+}
+
 /// Elements that travel in one batch, cut into units.
 struct Units<Operation: KeyedOperation> {
-    let batch: CommandBatch
+    private(set) var batch: CommandBatch
     private let operation: Operation
     private var parts: [(elements: ArraySlice<Operation.Element>, replies: Range<Int>)] = []
 
@@ -52,6 +58,10 @@ struct Units<Operation: KeyedOperation> {
         batch = CommandBatch(
             writer, valuesPerReply: operation.valuesPerReply(unitCount: parts.first?.elements.count ?? 1),
             isIdempotent: operation.isIdempotent)
+        guard !operation.isIdempotent else { return }
+        batch.writes = CommandBatch.Writes(
+            largestValue: elements.reduce(0) { max($0, operation.valueByteCount(of: $1)) },
+            keys: { elements.map { operation.key(of: $0) } })
     }
 
     func decode(_ replies: [RESPValue], into outputs: inout [Operation.Output]) throws(CacheError) {

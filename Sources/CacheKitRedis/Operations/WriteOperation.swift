@@ -17,6 +17,11 @@ struct WriteOperation: KeyedOperation {
         return element.key.string.utf8.count + value.count + 64
     }
 
+    func valueByteCount(of element: RemoteWrite) -> Int {
+        guard case .put(let value, _) = element.action else { return 0 }
+        return value.count
+    }
+
     func encode(_ unit: ArraySlice<RemoteWrite>, into writer: inout RESPWriter) {
         for write in unit {
             switch write.action {
