@@ -89,9 +89,11 @@ public struct RedisConfiguration: RemoteStoreProvider {
     }
 
     /// Configuration for an address as text; what is wrong with it is thrown when the store is opened.
-    public init(_ url: String) {
+    ///
+    /// - Parameter allowsUnknownParameters: Whether parameters of the address that mean nothing here are passed over.
+    public init(_ url: String, allowsUnknownParameters: Bool = false) {
         do throws(CacheError) {
-            address = .success(try RedisURL(url))
+            address = .success(try RedisURL(url, allowsUnknownParameters: allowsUnknownParameters))
         } catch {
             address = .failure(error)
         }

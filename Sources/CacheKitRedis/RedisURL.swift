@@ -39,8 +39,10 @@ public struct RedisURL: Sendable {
 
     /// Parses a URL.
     ///
+    /// - Parameter allowsUnknownParameters: Whether parameters after '?' that mean nothing here are passed over, for addresses
+    ///   that other clients read too. Without, they are refused: what was meant by one would not happen.
     /// - Throws: ``CacheError/Code/invalidConfiguration``; the message never repeats any part of the URL but the scheme.
-    public init(_ string: String) throws(CacheError) {
+    public init(_ string: String, allowsUnknownParameters: Bool = false) throws(CacheError) {
         guard let separator = string.utf8Range(of: "://") else {
             throw Self.invalid("has no scheme; write redis://host:port or redis+unix:///path")
         }
@@ -50,10 +52,10 @@ public struct RedisURL: Sendable {
             throw Self.invalid("has a fragment; percent-encode '#' as %23 or remove it")
         }
         switch scheme {
-        case "redis", "rediss": try self.init(tcp: rest)
-        case "redis+unix", "unix": try self.init(unix: rest)
-        case "redis+sentinel", "rediss+sentinel": try self.init(sentinels: rest)
-        case "redis+cluster", "rediss+cluster": try self.init(cluster: rest)
+        case "redis", "rediss": try self.init(tcp: rest, allowsUnknownParameters)
+        case "redis+unix", "unix": try self.init(unix: rest, allowsUnknownParameters)
+        case "redis+sentinel", "rediss+sentinel": try self.init(sentinels: rest, allowsUnknownParameters)
+        case "redis+cluster", "rediss+cluster": try self.init(cluster: rest, allowsUnknownParameters)
         default:
             throw Self.invalid(
                 "has an unknown scheme; use redis://, redis+unix://, redis+sentinel:// or redis+cluster:// (rediss for TLS)"
@@ -65,21 +67,24 @@ public struct RedisURL: Sendable {
     /// The first address.
     var endpoint: RedisEndpoint { endpoints[0] }
 
-    private init(tcp rest: Substring) throws(CacheError) {
+    private init(tcp rest: Substring, _ allowsUnknownParameters: Bool) throws(CacheError) {
         let (address, query) = rest.split(at: "?")
         let (authority, path) = address.split(at: "/")
         let (userPart, hostPart) = authority.splitAtLast("@")
         credentials = try Self.credentials(userPart)
         endpoints = [try Self.tcpEndpoint(hostPart, port: 6379)]
-        let inQuery = try Self.database(query: query)
+        let inQuery = try Self.database(query: query, allowsUnknownParameters)
         let inPath = path.flatMap { $0.isEmpty ? nil : $0 }
         guard inPath == nil || inQuery == nil else { throw Self.invalid("names the database twice; keep one") }
         database = try inPath.map { text throws(CacheError) in try Self.database(text) } ?? inQuery ?? 0
     }
 
-    private init(sentinels rest: Substring) throws(CacheError) {
-        let (authority, path) = rest.split(at: "/")
-        guard !rest.contains("?") else { throw Self.invalid("has parameters; Sentinel addresses take none") }
+    private init(sentinels rest: Substring, _ allowsUnknownParameters: Bool) throws(CacheError) {
+        let (address, query) = rest.split(at: "?")
+        let (authority, path) = address.split(at: "/")
+        guard try Self.database(query: query, allowsUnknownParameters) == nil else {
+            throw Self.invalid("has its database in a parameter; write redis+sentinel://host:port/name/1")
+        }
         let (userPart, hosts) = authority.splitAtLast("@")
         credentials = try Self.credentials(userPart)
         endpoints = try Self.tcpEndpoints(hosts, port: 26379)
@@ -92,11 +97,12 @@ public struct RedisURL: Sendable {
         database = try number.map { text throws(CacheError) in try Self.database(text) } ?? 0
     }
 
-    private init(cluster rest: Substring) throws(CacheError) {
-        let (authority, path) = rest.split(at: "/")
+    private init(cluster rest: Substring, _ allowsUnknownParameters: Bool) throws(CacheError) {
+        let (address, query) = rest.split(at: "?")
+        let (authority, path) = address.split(at: "/")
         // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#implemented-subset
-        guard path ?? "" == "", !rest.contains("?") else {
-            throw Self.invalid("has a path or parameters; a Cluster has one database and takes none")
+        guard path ?? "" == "", try Self.database(query: query, allowsUnknownParameters) == nil else {
+            throw Self.invalid("has a path or names a database; a Cluster has only one")
         }
         let (userPart, hosts) = authority.splitAtLast("@")
         credentials = try Self.credentials(userPart)
@@ -113,7 +119,7 @@ public struct RedisURL: Sendable {
         return try parts.map { part throws(CacheError) in try tcpEndpoint(part, port: port) }
     }
 
-    private init(unix rest: Substring) throws(CacheError) {
+    private init(unix rest: Substring, _ allowsUnknownParameters: Bool) throws(CacheError) {
         let (address, query) = rest.split(at: "?")
         guard let slash = address.firstIndex(of: "/") else {
             throw Self.invalid("has no socket path; write redis+unix:///path/to/redis.sock")
@@ -126,7 +132,7 @@ public struct RedisURL: Sendable {
         let path = try Self.decoded(address[slash...], part: "socket path")
         guard path.utf8.count > 1, !path.utf8.contains(0) else { throw Self.invalid("has an empty socket path") }
         endpoints = [.unix(path: path)]
-        database = try Self.database(query: query) ?? 0
+        database = try Self.database(query: query, allowsUnknownParameters) ?? 0
     }
 
     private static func tcpEndpoint(_ text: Substring, port standardPort: Int) throws(CacheError) -> RedisEndpoint {
@@ -169,12 +175,18 @@ public struct RedisURL: Sendable {
         return RedisCredentials(username: name.isEmpty ? nil : name, password: secret)
     }
 
-    private static func database(query: Substring?) throws(CacheError) -> Int? {
+    private static func database(
+        query: Substring?, _ allowsUnknownParameters: Bool
+    ) throws(CacheError) -> Int? {
         guard let query, !query.isEmpty else { return nil }
         var result: Int?
         for parameter in query.split(separator: "&", omittingEmptySubsequences: false) {
             let (name, value) = parameter.split(at: "=")
-            guard name == "db", let value else { throw invalid("has an unknown parameter; only 'db' is known") }
+            guard name == "db", let value else {
+                if allowsUnknownParameters, name != "db" { continue }
+                throw invalid(
+                    "has an unknown parameter; only 'db' is known, allowsUnknownParameters passes over others")
+            }
             guard result == nil else { throw invalid("names the database twice; keep one") }
             result = try database(value)
         }

@@ -76,6 +76,21 @@ import Testing
         #expect((1..<seeds.count).contains(refused))
     }
 
+    @Test func `unknown parameters are passed over where that is allowed, and known ones are read`() throws {
+        let allowed = try RedisURL("redis://h?socket_timeout=5&db=3&retry", allowsUnknownParameters: true)
+        #expect(allowed.database == 3)
+        #expect(try RedisURL("redis+unix:///p?x=1", allowsUnknownParameters: true).database == 0)
+        for url in ["redis+sentinel://h/m?x=1", "redis+cluster://h?x=1"] {
+            #expect(try RedisURL(url, allowsUnknownParameters: true).endpoints.count == 1)
+            #expect(throws: CacheError.self) { try RedisURL(url) }
+        }
+        for url in ["redis://h?db", "redis://h?db=x&y=1", "redis+cluster://h?db=1", "redis+sentinel://h/m?db=1"] {
+            #expect(throws: CacheError.self) { try RedisURL(url, allowsUnknownParameters: true) }
+        }
+        #expect(throws: CacheError.self) { try RedisStore(RedisConfiguration("redis://h?x=1"), context: .forTests()) }
+        _ = try RedisStore(RedisConfiguration("redis://h?x=1", allowsUnknownParameters: true), context: .forTests())
+    }
+
     @Test func `rediss means TLS, in every topology`() throws {
         for scheme in ["rediss://h", "rediss+sentinel://h/m", "rediss+cluster://h"] {
             #expect(try RedisURL(scheme).usesTLS)
@@ -140,5 +155,16 @@ import Testing
         let error = await #expect(throws: CacheError.self) { try await store.ping() }
         #expect(error?.code == .invalidConfiguration)
         await store.close()
+    }
+
+    // Not at a metadata address: a test has no business there.
+    @Test(arguments: ["169.254.83.107", "[fe80::5362:1]"])
+    func `a link-local address that is allowed is a network like any other`(_ host: String) async throws {
+        let store = try makeStore("redis://\(host):1") {
+            $0.allowsLinkLocal = true
+            $0.connectTimeout = .milliseconds(200)
+        }
+        // What is there, or not, is the network's affair.
+        #expect(await code { try await store.ping() } != .invalidConfiguration)
     }
 }
