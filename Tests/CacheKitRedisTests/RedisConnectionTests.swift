@@ -70,6 +70,51 @@ import Testing
         connection.close()
     }
 
+    @Test func `a caller past the bound waits until its deadline, and what it asked is never sent`() async throws {
+        let gate = Gate()
+        let server = try ScriptedServer { peer in
+            // The first reply comes a byte at a time, which keeps the connection, and after every deadline.
+            guard let first = peer.command() else { return }
+            peer.trickle("+\(first[1])", pause: 60_000)
+            gate.wait()
+            peer.send("\r\n")
+            while let command = peer.command() { peer.send("+\(command[1])\r\n") }
+        }
+        defer { server.stop() }
+        let connection = try connect(to: server) {
+            $0.commandsInFlight = 1
+            $0.commandTimeout = .milliseconds(300)
+        }
+        let first = Task { try await connection.send(self.echo("abcdefghij")) }
+        #expect(await eventually { server.commands.count == 1 })
+        let start = ContinuousClock.now
+        #expect(await code { _ = try await connection.send(self.echo("late")) } == .remoteTimeout)
+        #expect(ContinuousClock.now - start >= .milliseconds(300))
+        #expect(await code { _ = try await first.value } == .remoteTimeout)
+        #expect(queues(connection) == [1, 0])
+        gate.open()
+        #expect(await eventually { self.queues(connection) == [0, 0] })
+        #expect(try await connection.send(echo("after")) == [.simpleString("after")])
+        #expect(server.commands.count == 2)
+        connection.close()
+    }
+
+    @Test func `a connection that nobody uses is closed after its idle time, and not before`() async throws {
+        let gate = Gate()
+        gate.open()
+        let server = try echoing(after: gate)
+        defer { server.stop() }
+        let connection = try connect(to: server) { $0.idleTimeout = .milliseconds(400) }
+        let start = ContinuousClock.now
+        // Used for longer than that.
+        while ContinuousClock.now - start < .milliseconds(800) {
+            #expect(try await connection.send(echo("x")) == [.simpleString("x")])
+        }
+        #expect(await eventually { connection.state.withLock { $0.ending != nil } })
+        #expect(ContinuousClock.now - start >= .milliseconds(1200))
+        #expect(await code { _ = try await connection.send(self.echo("x")) } == .remoteUnavailable)
+    }
+
     @Test func `a batch over the bound goes when it is alone`() async throws {
         let gate = Gate()
         gate.open()
@@ -194,5 +239,38 @@ import Testing
         let other = Task { try await connection.send(self.echo("small")) }
         #expect(await code { _ = try await guilty.value } == .remoteProtocol)
         #expect(await code { _ = try await other.value } == .mayHaveBeenApplied)
+    }
+
+    @Test(arguments: ["?nonsense\r\n", "$9000000\r\n" + String(repeating: "x", count: 2000)])
+    func `what can't be read fails the connection, and every caller learns why`(_ bytes: String) async throws {
+        let gate = Gate()
+        let server = try ScriptedServer { peer in
+            for _ in 0..<8 { peer.command() }
+            gate.wait()
+            peer.send(bytes)
+            _ = peer.isClosedByClient()
+        }
+        defer { server.stop() }
+        // Eight are sent, four wait for room.
+        let connection = try connect(to: server) {
+            $0.valueBytes = 1024
+            $0.commandsInFlight = 8
+        }
+        let tasks = (0..<12).map { number in Task { try await connection.send(self.echo("\(number)")) } }
+        #expect(await eventually { server.commands.count == 8 && self.queues(connection) == [8, 4] })
+        gate.open()
+        var codes: [CacheError.Code] = []
+        for task in tasks {
+            let error = await #expect(throws: CacheError.self) { try await task.value }
+            guard let error else { continue }
+            codes.append(error.code)
+            let reason = error.code == .remoteProtocol ? error : error.cause as? CacheError
+            #expect(reason?.code == .remoteProtocol)
+            #expect(reason?.message.contains(bytes.hasPrefix("$") ? "over the limit" : "not a Redis reply") == true)
+        }
+        #expect(codes.filter { $0 == .remoteProtocol }.count == 1)
+        #expect(codes.filter { $0 == .mayHaveBeenApplied }.count == 7)
+        #expect(codes.filter { $0 == .remoteUnavailable }.count == 4)
+        #expect(await code { _ = try await connection.send(self.echo("x")) } == .remoteUnavailable)
     }
 }

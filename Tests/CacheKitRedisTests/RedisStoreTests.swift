@@ -2,6 +2,7 @@ import CacheKit
 import CacheKitCore
 import CacheKitRedis
 import CacheKitTesting
+import Logging
 import Testing
 
 @Suite(
@@ -133,5 +134,51 @@ struct RedisStoreTests {
             throw CacheError(.internalFault, "not applied")
         }
         #expect(await code { try await makeStore("redis://narrow:wrong@\(address)").ping() } == .remoteAuthentication)
+    }
+
+    @Test func `callers cancelled at random moments under load take nobody's reply with them`() async throws {
+        let server = try await RedisServer.start()
+        let log = LogRecord()
+        let store = try makeStore(server.url, log: log) {
+            // Some wait for room, too.
+            $0.maximumCommandsInFlight = 200
+        }
+        _ = try await store.write(try (0..<500).map { try put("k\($0)", Array("v\($0)".utf8)) })
+        var (answered, cancelled) = (0, 0)
+        await withTaskGroup(of: (Int, Int).self) { group in
+            for task in 0..<64 {
+                group.addTask {
+                    var random = SeededRandom(seed: UInt64(task))
+                    var (answered, cancelled) = (0, 0)
+                    for _ in 0..<100 {
+                        let numbers = (0..<Int.random(in: 1...40, using: &random)).map { _ in
+                            Int.random(in: 0..<500, using: &random)
+                        }
+                        let call = Task { try await store.read(try numbers.map { try CacheKey("k\($0)") }) }
+                        if Bool.random(using: &random) {
+                            for _ in 0..<Int.random(in: 0..<20, using: &random) { await Task.yield() }
+                            call.cancel()
+                        }
+                        do {
+                            let values = try await call.value.map { $0?.value }
+                            #expect(values == numbers.map { Array("v\($0)".utf8) }, "task \(task)")
+                            answered += 1
+                        } catch {
+                            #expect((error as? CacheError)?.code == .cancelled, "task \(task)")
+                            cancelled += 1
+                        }
+                    }
+                    return (answered, cancelled)
+                }
+            }
+            for await (some, others) in group {
+                answered += some
+                cancelled += others
+            }
+        }
+        #expect(answered > 1000 && cancelled > 1000, "\(answered) answered, \(cancelled) cancelled")
+        // One connection served them all.
+        #expect(log.messages(.debug).filter { $0.contains("connected") }.count == 1)
+        #expect(log.messages(.warning).isEmpty)
     }
 }

@@ -7,14 +7,17 @@ import Synchronization
 
 /// What a store logged.
 final class LogRecord: Sendable {
-    private let lines = Mutex<[(level: Logger.Level, message: String)]>([])
+    private let events = Mutex<[(level: Logger.Level, message: String, line: String)]>([])
 
     func messages(_ level: Logger.Level) -> [String] {
-        lines.withLock { $0.filter { $0.level == level }.map(\.message) }
+        events.withLock { $0.filter { $0.level == level }.map(\.message) }
     }
 
-    fileprivate func add(_ level: Logger.Level, _ message: String) {
-        lines.withLock { $0.append((level, message)) }
+    /// Messages with all that was logged beside them.
+    var lines: [String] { events.withLock { $0.map(\.line) } }
+
+    fileprivate func add(_ level: Logger.Level, _ message: String, _ metadata: String) {
+        events.withLock { $0.append((level, message, message + " " + metadata)) }
     }
 }
 
@@ -29,7 +32,7 @@ private struct RecordingHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        record.add(event.level, "\(event.message)")
+        record.add(event.level, "\(event.message)", "\(metadata) \(event.metadata ?? [:])")
     }
 }
 
