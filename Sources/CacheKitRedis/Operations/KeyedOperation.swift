@@ -35,6 +35,14 @@ extension KeyedOperation {
 
 extension KeyedOperation {
     func valueByteCount(of element: Element) -> Int { 0 }
+
+    /// What a batch of these elements writes; `nil` where it only reads.
+    func writes(_ elements: ArraySlice<Element>) -> CommandBatch.Writes? {
+        guard !isIdempotent else { return nil }
+        return CommandBatch.Writes(
+            largestValue: elements.reduce(0) { max($0, valueByteCount(of: $1)) },
+            keys: { elements.map { key(of: $0) } })
+    }
 }
 
 /// Elements that travel in one batch, cut into units.
@@ -58,10 +66,7 @@ struct Units<Operation: KeyedOperation> {
         batch = CommandBatch(
             writer, valuesPerReply: operation.valuesPerReply(unitCount: parts.first?.elements.count ?? 1),
             isIdempotent: operation.isIdempotent)
-        guard !operation.isIdempotent else { return }
-        batch.writes = CommandBatch.Writes(
-            largestValue: elements.reduce(0) { max($0, operation.valueByteCount(of: $1)) },
-            keys: { elements.map { operation.key(of: $0) } })
+        batch.writes = operation.writes(elements)
     }
 
     func decode(_ replies: [RESPValue], into outputs: inout [Operation.Output]) throws(CacheError) {

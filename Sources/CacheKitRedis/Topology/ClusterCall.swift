@@ -177,9 +177,10 @@ struct ClusterCall<Operation: KeyedOperation> {
             batch.parts.append(start..<writer.commandCount)
             unitCount = max(unitCount, unit.indices.count)
         }
-        let commands = CommandBatch(
+        var commands = CommandBatch(
             writer, valuesPerReply: operation.valuesPerReply(unitCount: unitCount),
             isIdempotent: operation.isIdempotent)
+        commands.writes = operation.writes(elements.only(batch.units.flatMap(\.indices)))
         do throws(CacheError) {
             batch.result = .success(try await topology.nodes.node(batch.key).send(commands))
         } catch {

@@ -50,6 +50,9 @@ final class ClusterNodes: Sendable {
         withExtendedLifetime(gone) {}
     }
 
+    /// Sentences about servers that are not asked now.
+    var warnings: [String] { state.withLock { Array($0.nodes.values) }.flatMap(\.warnings) }
+
     /// Ends every connection; later calls get `shutdown`.
     func close() {
         let nodes = state.withLock { state -> [Key: RedisNode] in

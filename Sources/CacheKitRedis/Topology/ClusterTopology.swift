@@ -59,6 +59,8 @@ struct ClusterTopology: Topology {
         try await map.current().masters
     }
 
+    var warnings: [String] { nodes.warnings }
+
     func close() {
         map.close()
         nodes.close()
