@@ -143,7 +143,9 @@ import Testing
         _ = try await store.write([try put("large", Self.large)])
         #expect(await code { _ = try await store.write([try put("k", [1])]) } == .mayHaveBeenApplied)
         _ = try await store.write([try put("k", Self.large)])
-        #expect(record[0] == ["SET large", "SET k"] && record[1] == ["SET k"] && record[2] == ["PING"])
+        #expect(record[0] == ["SET large", "SET k"])
+        #expect(record[1] == ["SET k"])
+        #expect(record[2] == ["PING"])
     }
 
     @Test func `a large write behind others that are never answered is not sent, and times out`() async throws {

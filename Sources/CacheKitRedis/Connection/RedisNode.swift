@@ -57,8 +57,6 @@ final class RedisNode: Sendable {
                 throw error
             }
         }
-        // The I/O thread says so too, but perhaps only after the next line would have found the same connection again.
-        lost(first.connection)
         let second = try await pass()
         do throws(CacheError) {
             return try await send(batch, over: second)
@@ -104,7 +102,13 @@ final class RedisNode: Sendable {
 
     private func send(_ batch: CommandBatch, over pass: Pass) async throws(CacheError) -> [RESPValue] {
         defer { probeEnded(pass.probe) }
-        return try await pass.connection.send(batch)
+        do throws(CacheError) {
+            return try await pass.connection.send(batch)
+        } catch {
+            // The I/O thread says so too, but perhaps only after the caller's next call would have found the same connection.
+            lost(pass.connection)
+            throw error
+        }
     }
 }
 
