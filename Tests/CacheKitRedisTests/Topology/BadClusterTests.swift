@@ -183,6 +183,17 @@ struct BadClusterTests {
         #expect(sets.prefix(2).map(\.node) == [0, 1])
     }
 
+    @Test func `when a server is away, whoever has its slots since is asked instead`() async throws {
+        let cluster = try ScriptedCluster(2) { node, _ in node == 1 ? ":1\r\n" : nil }
+        defer { cluster.stop() }
+        cluster.assign([(0...16_383, 0)])
+        let store = try makeStore(cluster.url)
+        #expect(await code { _ = try await store.contains([try CacheKey("k")]) } == .remoteUnavailable)
+        // Nobody says MOVED: only the loss itself makes the store ask.
+        cluster.assign([(0...16_383, 1)])
+        #expect(await eventually { (try? await store.contains([try CacheKey("k")])) == [true] })
+    }
+
     @Test func `a hundred callers who are redirected ask for the map a few times only`() async throws {
         let address = Mutex("")
         let cluster = try ScriptedCluster(2) { node, _ in
