@@ -67,8 +67,8 @@ extension RedisNode {
     private func settleEarlier() async throws(CacheError) {
         let isSettled = state.withLock { state in
             guard case .connected(let connection) = state.phase else { return !state.lostUnanswered }
-            // One that has ended leaves nothing to wait for, and something in the server's buffers.
-            return connection.state.withLock { $0.pending.isEmpty && $0.ending == nil }
+            // It may have ended, and the node not been told yet.
+            return connection.state.withLock { $0.ending == nil ? $0.pending.isEmpty : $0.endedIdle }
         }
         guard !isSettled else { return }
         var writer = RESPWriter()
