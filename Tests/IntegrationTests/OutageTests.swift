@@ -98,7 +98,8 @@ struct OutageTests {
             print("\(outage): 400 reads in \(span), median \(times[200]), p95 \(times[380]), \(slow) above 100 ms")
             #expect(times[200] < .milliseconds(2))
             #expect(slow <= 4)
-            #expect(cache.statistics.remoteFailures == failures + 400)
+            // A read whose callers were cancelled goes on without them, and may be counted here too.
+            #expect(cache.statistics.remoteFailures >= failures + 400)
             #expect(attempts.count - connects <= 12, "as many attempts as waits have passed, not as many as reads")
             #expect(cache.statistics.loadFailures == 0)
 
