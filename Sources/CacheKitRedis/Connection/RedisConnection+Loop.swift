@@ -80,8 +80,8 @@ extension RedisConnection {
     func readOnce(_ intake: ReplyIntake) -> Bool {
         switch stream.read(into: intake.buffer) {
         case .bytes(let count):
-            if let error = take(UnsafeRawBufferPointer(rebasing: intake.buffer[..<count]), intake.reader) {
-                end(.violated(error))
+            if let ending = take(UnsafeRawBufferPointer(rebasing: intake.buffer[..<count]), intake.reader) {
+                end(ending)
                 return false
             }
             return count == intake.buffer.count
@@ -92,15 +92,18 @@ extension RedisConnection {
         return false
     }
 
-    /// Gives complete replies to the batches they belong to; the error when what came is no reply.
-    private func take(_ bytes: UnsafeRawBufferPointer, _ reader: RESPReader) -> CacheError? {
+    /// Gives complete replies to the batches they belong to; how the connection ends when what came is no reply.
+    private func take(_ bytes: UnsafeRawBufferPointer, _ reader: RESPReader) -> Ending? {
         // All callers are resumed after all replies were read: one by one, each would wake a thread that falls asleep again
         // before the next has its reply.
         var finished: [PendingBatch] = []
         defer { for batch in finished { batch.finish() } }
         do throws(CacheError) {
             try reader.feed(bytes)
-            guard var head = state.withLock({ $0.beginReading() }) else {
+            let (first, wasAsked) = state.withLock { $0.beginReading() }
+            // Not the fault of the batch that is waiting to be sent.
+            guard wasAsked else { return .lost(.redisUnexpectedReply()) }
+            guard var head = first else {
                 // Nothing was asked: any reply now is one too many.
                 guard try reader.next() == nil else { throw .redisUnexpectedReply() }
                 return nil
@@ -117,7 +120,7 @@ extension RedisConnection {
             }
             return nil
         } catch {
-            return error
+            return .violated(error)
         }
     }
 }
@@ -145,10 +148,11 @@ extension PendingBatch {
 }
 
 extension RedisConnection.State {
-    /// Something came: notes it, and gives the batch that it is for.
-    fileprivate mutating func beginReading() -> PendingBatch? {
+    /// Something came: notes it, and gives the batch that it is for. It can't be for one of which nothing was sent yet.
+    fileprivate mutating func beginReading() -> (first: PendingBatch?, wasAsked: Bool) {
         lastProgress = .now
-        return pending.first
+        guard let first = pending.first else { return (nil, true) }
+        return (first, first.streamOffset < outgoing.sentBound)
     }
 
     /// The head was answered: makes room for who waits. Says whether it was the first of the connection, and which is next.

@@ -60,18 +60,12 @@ extension RedisConnection {
         batch.count <= 8 && batch.byteCount <= 4096
     }
 
-    /// Checks that nothing has come while nothing was asked: it would be taken for the reply to what is sent next.
-    func isQuiet() -> Bool {
-        intake.withLockIfAvailable { intake in
-            guard let intake else { return true }
-            switch stream.read(into: intake.buffer) {
-            case .wouldBlock: return true
-            case .bytes: end(.lost(.redisUnexpectedReply()))
-            case .endOfStream: end(.lost(.redisClosed()))
-            case .failed(let error): end(.lost(error))
-            }
-            return false
-        } ?? true
+    /// Takes what has come while nothing was asked, before it could be for what is sent next: that ends the connection.
+    /// Waits for the I/O thread if that is just reading, so that it judges what it reads before anything is sent.
+    func readUnasked() {
+        intake.withLock { intake in
+            if let intake { readOnce(intake) }
+        }
     }
 
     /// Looks out for the reply to a batch that was just sent; leaves it to the I/O thread when it does not come at once.

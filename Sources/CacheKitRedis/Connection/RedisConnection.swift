@@ -140,7 +140,7 @@ final class RedisConnection: Sendable {
         switch next {
         case .fail(let error): batch.result.finish(.failure(error))
         case .write(let spins):
-            guard !spins || isQuiet() else { return }
+            readUnasked()
             flush(onIOThread: false)
             if spins { spin(for: batch) }
         case .wake: wakeup.wake()
