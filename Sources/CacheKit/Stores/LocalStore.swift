@@ -5,7 +5,7 @@ public import Logging
 ///
 /// Bytes are what Redis would hold and opaque to the store. Every call is safe from any task. A call that throws has
 /// changed nothing.
-public protocol LocalStore: Sendable {
+public protocol LocalStore: ChangeSettling {
     /// What is held for each key, in order; expired entries and tombstones included. The caller decides by their times.
     func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?]
 
@@ -36,10 +36,6 @@ public protocol LocalStore: Sendable {
 
     /// The largest sequence up to which every change has a durable outcome at the remote.
     func watermark() async throws(CacheError) -> ChangeSequence
-
-    /// Moves the watermark up to `sequence` and, in the same transaction, sets aside what could not be settled. Never
-    /// moves it down: a lower sequence is ignored.
-    func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError)
 
     /// How much waits for the remote.
     func backlog() async throws(CacheError) -> Backlog
@@ -128,6 +124,10 @@ public struct LocalStoreStatistics: Sendable {
     public var fileBytes: Int
     /// Changes given up on.
     public var deadLetters: Int
+    /// Changes set aside until somebody decides.
+    public var parked: Int
+    /// Values that lost against the remote's and are kept for the report.
+    public var conflicts: Int
     /// Rows that each tenant key still seals.
     public var rowsByFingerprint: [KeyFingerprint: Int]
     /// The highest sequence committed.
@@ -139,8 +139,9 @@ public struct LocalStoreStatistics: Sendable {
 
     /// What a store holds.
     public init(
-        entries: Int, tombstones: Int, valueBytes: Int, fileBytes: Int, deadLetters: Int,
-        rowsByFingerprint: [KeyFingerprint: Int], lastSequence: ChangeSequence, watermark: ChangeSequence,
+        entries: Int, tombstones: Int, valueBytes: Int, fileBytes: Int, deadLetters: Int, parked: Int,
+        conflicts: Int, rowsByFingerprint: [KeyFingerprint: Int], lastSequence: ChangeSequence,
+        watermark: ChangeSequence,
         backlog: Backlog
     ) {
         self.entries = entries
@@ -148,6 +149,8 @@ public struct LocalStoreStatistics: Sendable {
         self.valueBytes = valueBytes
         self.fileBytes = fileBytes
         self.deadLetters = deadLetters
+        self.parked = parked
+        self.conflicts = conflicts
         self.rowsByFingerprint = rowsByFingerprint
         self.lastSequence = lastSequence
         self.watermark = watermark

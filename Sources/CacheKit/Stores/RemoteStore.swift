@@ -2,7 +2,7 @@ public import CacheKitCore
 public import Logging
 
 /// A tier shared by many nodes: plain keys and values that other SDKs read and write too.
-public protocol RemoteStore: Sendable {
+public protocol RemoteStore: VersionedRemote {
     /// Value and remaining life of each key, in order, each pair read atomically; `nil` where there is none.
     ///
     /// One round trip however many keys. Throws when the server can't be asked; a key of another type reads as `nil`.

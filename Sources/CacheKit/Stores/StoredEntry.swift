@@ -64,11 +64,14 @@ public struct StoredEntry: Sendable {
     public var expiresAt: Timestamp
     /// When it becomes stale, at or before `expiresAt`.
     public var staleAt: Timestamp
+    /// Values, beside this one, that the remote is known to hold perhaps: the last one acknowledged or read, and one that may
+    /// have been sent since.
+    public var base: [ValueFingerprint]
 
     /// An entry with all its parts.
     public init(
         value: [UInt8]?, form: ValueForm, mode: NamespaceMode, version: Version, sequence: ChangeSequence,
-        origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp
+        origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = []
     ) {
         self.value = value
         self.form = form
@@ -78,6 +81,7 @@ public struct StoredEntry: Sendable {
         self.origin = origin
         self.expiresAt = expiresAt
         self.staleAt = staleAt
+        self.base = base
     }
 
     /// Whether this is a versioned delete.

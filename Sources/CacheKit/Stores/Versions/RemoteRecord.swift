@@ -1,0 +1,41 @@
+/// What the remote keeps beside a key about the last versioned write of it.
+public struct RemoteRecord: Hashable, Sendable {
+    /// What that write did.
+    public enum Kind: UInt8, Sendable {
+        /// It stored a value.
+        case value = 1
+        /// It deleted the key.
+        case tombstone = 2
+    }
+
+    /// The version of the write.
+    public var version: Version
+    /// What it did.
+    public var kind: Kind
+    /// Of its value; ``ValueFingerprint/none`` for a tombstone.
+    public var fingerprint: ValueFingerprint
+    /// When the value's life ends; for a tombstone, when it may be forgotten.
+    public var expiresAt: Timestamp
+
+    /// A record with all its parts.
+    public init(version: Version, kind: Kind, fingerprint: ValueFingerprint, expiresAt: Timestamp) {
+        self.version = version
+        self.kind = kind
+        self.fingerprint = fingerprint
+        self.expiresAt = expiresAt
+    }
+}
+
+/// What the remote holds for a key, read at one moment.
+public struct RemoteView: Sendable {
+    /// Value and remaining life; `nil` if there is none.
+    public var entry: RemoteEntry?
+    /// The record beside it; `nil` if there is none.
+    public var record: RemoteRecord?
+
+    /// What the remote holds for a key.
+    public init(entry: RemoteEntry?, record: RemoteRecord?) {
+        self.entry = entry
+        self.record = record
+    }
+}

@@ -1,0 +1,53 @@
+public import CacheKitCore
+
+/// Tells one stored value from another without holding it; 16 bytes.
+///
+/// Of a sealed value its last 16 bytes, which are the tag of its seal. Of a plain one the first 16 bytes of SHA-1 over the
+/// length in decimal, a colon, and the bytes: all of them up to 64 KiB, of longer ones the first and the last 32 KiB, so that two long plain values which differ only in
+/// between count as one. SHA-1 because Redis' scripts have it; nothing here defends against people who make collisions.
+public struct ValueFingerprint: Hashable, Sendable {
+    /// The largest plain value that is hashed whole, in bytes.
+    public static let wholeByteCount = 64 << 10
+
+    private let high: UInt64
+    private let low: UInt64
+
+    /// What stands for a tombstone: zeros.
+    public static let none = ValueFingerprint(high: 0, low: 0)
+
+    private init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// A fingerprint from its 16 bytes; `nil` for another length.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 16 else { return nil }
+        high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// The fingerprint of a value as Redis holds it. Linear in its length only for a plain one.
+    public init(of value: [UInt8], form: ValueForm) throws(CacheError) {
+        if case .sealed = form, let tag = ValueFingerprint(bytes: value.suffix(16)) {
+            self = tag
+            return
+        }
+        let prefix = Array("\(value.count):".utf8)
+        let digest: [UInt8]
+        if value.count <= Self.wholeByteCount {
+            digest = try SHA1.digest(prefix + value)
+        } else {
+            let half = Self.wholeByteCount / 2
+            digest = try SHA1.digest(prefix + value.prefix(half) + value.suffix(half))
+        }
+        self = ValueFingerprint(bytes: digest.prefix(16)) ?? .none
+    }
+
+    /// The 16 bytes.
+    public var bytes: [UInt8] {
+        [high, low].flatMap { half in
+            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
+        }
+    }
+}
