@@ -133,6 +133,7 @@ extension Cache {
             if local != nil { unverified.everything() }
             memory.unverifyAll()
             counters.gaps.count()
+            synchronizer?.suspectLoss()
         }
     }
 

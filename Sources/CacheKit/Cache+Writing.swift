@@ -47,12 +47,17 @@ extension Cache {
     private func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) {
         guard !changes.isEmpty else { return }
         if let local {
+            let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
+            let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
             let sequences = try await local.commit(changes)
             for (change, sequence) in zip(changes, sequences) { keep(change, sequence) }
             if let synchronizer {
                 synchronizer.wake()
                 if lifecycle.shouldWarnAboutNotRunning() {
                     configuration.logger.warning("\(Self.notRunningWarning)")
+                }
+                if case .writeThrough(let timeout) = admission, let last = sequences.last {
+                    try await synchronizer.awaitSettled(last, atMost: timeout)
                 }
             }
         } else if let remote {

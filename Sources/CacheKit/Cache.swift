@@ -48,12 +48,24 @@ public final class Cache: Sendable {
         if encryption.choice == .secure, let keyring {
             cipher = try TenantCipher(keyring: keyring, tenant: configuration.tenant)
         }
+        // What the synchronizer learns of the machine's clock holds for everything here.
+        let clock = CorrectedClock(configuration.clock)
+        var configuration = configuration
+        configuration.clock = clock
         self.configuration = configuration
         self.memory = MemoryTier(configuration.memory)
-        self.sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)
-        self.registry = NamespaceRegistry(
+        let sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)
+        let registry = NamespaceRegistry(
             fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
-        let stores = try await OpenedStores(local, remote, sync, configuration, keyring)
+        self.sealer = sealer
+        self.registry = registry
+        let stores = try await OpenedStores(
+            local, remote, sync, configuration, keyring, clock
+        ) { key, bytes throws(CacheError) in
+            let policy = registry.policy(for: key)
+            let form = try sealer.recognise(bytes, key: key, mode: policy.mode)
+            return RemoteValue(mode: policy.mode, form: form, timeToLive: policy.ttl)
+        }
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer

@@ -9,7 +9,9 @@ struct OpenedStores: Sendable {
 
     init(
         _ localProvider: some LocalStoreProvider, _ remoteProvider: some RemoteStoreProvider,
-        _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keyring: Keyring?
+        _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keyring: Keyring?,
+        _ clock: CorrectedClock,
+        checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) async throws(CacheError) {
         if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
             throw Self.missingSynchronizer
@@ -25,13 +27,14 @@ struct OpenedStores: Sendable {
                 local = try await localProvider.openLocalStore(
                     LocalStoreContext(
                         keyring: keyring, tenant: configuration.tenant, hasRemote: remote != nil,
-                        clock: configuration.clock, logger: configuration.logger))
+                        clock: clock, logger: configuration.logger))
             }
             var synchronizer: (any Synchronizer)?
             if let local, let remote {
                 synchronizer = try synchronizerProvider.makeSynchronizer(
                     SynchronizerContext(
-                        local: local, remote: remote, clock: configuration.clock, logger: configuration.logger))
+                        local: local, remote: remote, clock: clock, logger: configuration.logger,
+                        checkingValue: checkingValue))
                 if synchronizer == nil { throw Self.missingSynchronizer }
             }
             lastSequence = try await local?.lastSequence() ?? .zero

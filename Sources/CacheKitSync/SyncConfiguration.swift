@@ -2,10 +2,10 @@ public import CacheKit
 
 /// How changes are carried to the remote.
 public struct SyncConfiguration: Sendable {
-    /// Changes per batch. Default 500, 1 to 10,000.
-    public var batchChanges: Int = 500
-    /// Bytes of values per batch, at least one value. Default 1 MiB.
-    public var batchBytes: Int = 1 << 20
+    /// Changes per batch. Default 4,000, 1 to 10,000: sixteen for each bucket, so that one script call weighs many.
+    public var batchChanges: Int = 4_000
+    /// Bytes of values per batch, at least one value. Default 4 MiB; two batches are held at a time.
+    public var batchBytes: Int = 4 << 20
     /// The first wait after a failure is drawn between zero and this. Default 40 ms, below 50.
     public var firstBackoff: Duration = .milliseconds(40)
     /// The longest wait between two tries. Default 10 s.
@@ -14,6 +14,25 @@ public struct SyncConfiguration: Sendable {
     public var attemptsPerChange: Int = 3
     /// How long an idle engine waits before it looks for changes that another process committed. Default one second.
     public var idleInterval: Duration = .seconds(1)
+    /// How changes are treated on their way, where their namespace has no policy of its own.
+    public var policy = SyncPolicy()
+    /// Policies by namespace: that of the longest one that begins a key holds.
+    public var namespacePolicies: [String: SyncPolicy] = [:]
+    /// A change that was stamped longer ago than this when it is sent asks who wrote before. Default 5 s.
+    public var lateAfter: Duration = .seconds(5)
+    /// How long tombstones are kept; older puts are set aside where nothing tells what became of their key. Default seven
+    /// days; not longer than the cache keeps them.
+    public var tombstoneLife: Duration = .seconds(7 * 86_400)
+    /// How long a record is kept after its value's life. Default one day.
+    public var recordRetention: Duration = .seconds(86_400)
+    /// How often the remote is asked for its time while changes are sent. Default 10 s.
+    public var surveyInterval: Duration = .seconds(10)
+    /// How often marks are compared while nothing is sent, to find what the remote lost. Default one minute.
+    public var marksInterval: Duration = .seconds(60)
+    /// How often one step of sweeping old records is done while nothing is pending. Default 10 s.
+    public var sweepInterval: Duration = .seconds(10)
+    /// What happens to writes while too much is pending.
+    public var backPressure = BackPressure()
     /// How long without progress, while changes are pending, until the log says so. Default one minute.
     public var stallAlarm: Duration = .seconds(60)
 
@@ -31,6 +50,12 @@ public struct SyncConfiguration: Sendable {
         try check(longestBackoff >= firstBackoff, "sync.longestBackoff is at least firstBackoff")
         try check((1...100).contains(attemptsPerChange), "sync.attemptsPerChange lies between 1 and 100")
         try check(idleInterval >= .milliseconds(1), "sync.idleInterval is at least one millisecond")
+        try check(lateAfter >= .zero, "sync.lateAfter is not negative")
+        try check(tombstoneLife >= .seconds(60), "sync.tombstoneLife is at least a minute")
+        try check(recordRetention >= .zero, "sync.recordRetention is not negative")
+        try check(surveyInterval > .zero && sweepInterval > .zero, "sync.surveyInterval and sweepInterval are positive")
+        try check(marksInterval > .zero, "sync.marksInterval is positive")
+        try backPressure.validate()
         try check(stallAlarm > .zero, "sync.stallAlarm is positive")
     }
 }

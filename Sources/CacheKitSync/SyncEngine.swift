@@ -2,68 +2,101 @@ import CacheKit
 import Logging
 import Synchronization
 
-/// Acts on what ``SyncStateMachine`` decides: reads the feed, sends batches, moves the watermark.
+/// Acts on what ``SyncStateMachine`` and ``Delivery`` decide: reads the feed, sends batches, moves the watermark.
 ///
-/// One batch at a time, whether it is pushed by a run for good or by a drain: they take turns, and nobody waits for anything
-/// but the two stores while it is their turn. Other processes are kept out by the store's lease.
+/// One session at a time, whether by a run for good or by a drain: they take turns, and nobody waits for anything but the two
+/// stores while it is their turn. Other processes are kept out by the store's lease.
 final class SyncEngine: Synchronizer {
-    private struct State {
+    struct State {
         var machine: SyncStateMachine
         var stall: StallAlarm
+        var learning: ClockLearning
+        var sweep: RecordSweep
+        var needsFence: Bool
+        var evictsRecords: Bool?
+        var marksComparedAt: Duration?
         var runs = 0
         var isStandingBy = false
+
+        init(_ configuration: SyncConfiguration, bucketCount: Int) {
+            machine = SyncStateMachine(configuration)
+            stall = StallAlarm(after: configuration.stallAlarm)
+            learning = ClockLearning(interval: configuration.surveyInterval)
+            sweep = RecordSweep(bucketCount: bucketCount, interval: configuration.sweepInterval)
+            needsFence = machine.policies.hasSingleWriters
+        }
     }
 
     /// What follows a turn.
-    private enum Next: Sendable {
-        /// The batch is settled; there may be another.
+    enum Next: Sendable {
+        /// This node has another id now; begin anew.
         case again
         /// Nothing is pending, or the task was cancelled.
         case rest
         /// Another process holds the lease.
         case standBy
-        /// The turn failed.
+        /// The session failed.
         case retry(after: Duration)
     }
 
-    private let local: any LocalStore
-    private let remote: any RemoteStore
-    private let clock: any CacheClock
-    private let logger: Logger
-    private let configuration: SyncConfiguration
-    private let state: Mutex<State>
+    let local: any LocalStore
+    let remote: any RemoteStore
+    let clock: CorrectedClock
+    let logger: Logger
+    let configuration: SyncConfiguration
+    let checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
+    let state: Mutex<State>
     private let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
     private let committed = WakeSignal()
     /// A drain got through, so that waiting on makes no sense.
     private let recovered = WakeSignal()
+    let gate: PressureGate
 
     init(_ context: SynchronizerContext, _ configuration: SyncConfiguration) {
         local = context.local
         remote = context.remote
         clock = context.clock
         logger = context.logger
+        checkingValue = context.checkingValue
         self.configuration = configuration
-        state = Mutex(
-            State(
-                machine: SyncStateMachine(configuration, watermark: .zero),
-                stall: StallAlarm(after: configuration.stallAlarm)))
+        gate = PressureGate(configuration.backPressure, context.local, context.clock)
+        state = Mutex(State(configuration, bucketCount: context.remote.bucketCount))
     }
 
     func wake() { committed.set() }
 
+    func suspectLoss() {
+        state.withLock { $0.machine.suspectLoss() }
+        committed.set()
+    }
+
     func run() async {
         state.withLock { $0.runs += 1 }
         defer { state.withLock { $0.runs -= 1 } }
-        while let next = await turn.take({ await self.pushBatch() }), !Task.isCancelled {
+        while let next = await turn.take({ await self.session() }), !Task.isCancelled {
             switch next {
             case .again: continue
-            case .rest: await committed.wait(atMost: configuration.idleInterval, clock: clock)
+            case .rest:
+                await sweepRecords()
+                compareMarksNowAndThen()
+                await committed.wait(atMost: configuration.idleInterval, clock: clock)
             case .standBy: await recovered.wait(atMost: configuration.idleInterval, clock: clock)
             case .retry(let pause): await recovered.wait(atMost: pause, clock: clock)
             }
         }
     }
+
+    func admit(changes: Int, bytes: Int) async throws(CacheError) -> Admission {
+        try await gate.admit(changes: changes, bytes: bytes)
+    }
+
+    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError) {
+        try await gate.awaitSettled(sequence, atMost: timeout)
+    }
+
+    static let evictionWarning =
+        "Redis may evict the records of versions (maxmemory-policy allkeys-*); use noeviction or a volatile-* policy"
 
     func drain(deadline: Duration, retrying: Bool) async -> SyncStatus {
         guard deadline > .zero else { return await lastKnownStatus() }
@@ -92,13 +125,14 @@ final class SyncEngine: Synchronizer {
             return SyncStatus(
                 activity: activity, backlog: backlog, watermark: watermark, lastSequence: last,
                 outcomes: state.machine.outcomes, lastError: state.machine.lastError,
-                consecutiveFailures: state.machine.consecutiveFailures)
+                consecutiveFailures: state.machine.consecutiveFailures, lostBuckets: state.machine.ledger.lost.count,
+                warnings: state.evictsRecords == true ? [Self.evictionWarning] : [])
         }
     }
 
     /// Pushes until nothing is left, trying again after failures that pass by themselves where that is wanted.
     private func pushAll(retrying: Bool) async -> Next {
-        while let next = await turn.take({ await self.pushBatch() }), !Task.isCancelled {
+        while let next = await turn.take({ await self.session() }), !Task.isCancelled {
             switch next {
             case .again: recovered.set()
             case .rest, .standBy: return next
@@ -110,73 +144,8 @@ final class SyncEngine: Synchronizer {
         return .rest
     }
 
-    /// One turn: at most one batch, from the lease to the settlement.
-    private func pushBatch() async -> Next {
-        do throws(CacheError) {
-            guard !Task.isCancelled else { return .rest }
-            guard let lease = try await local.acquirePusherLease() else {
-                state.withLock { state in
-                    state.isStandingBy = true
-                    state.stall.rested()
-                }
-                return .standBy
-            }
-            defer { lease.release() }
-            // Another process may have pushed since: start from what the store says now.
-            let watermark = try await local.watermark()
-            return try await pushBatch(from: watermark)
-        } catch {
-            // A try that was cut short says nothing about the remote.
-            if Task.isCancelled { return .rest }
-            return next(after: decide(.failed(error, fraction: .random(in: 0..<1))))
-        }
-    }
-
-    private func pushBatch(from watermark: ChangeSequence) async throws(CacheError) -> Next {
-        var action = state.withLock { state in
-            state.isStandingBy = false
-            state.machine.resume(at: watermark)
-            return state.machine.handle(.ready)
-        }
-        if case .load(let after, let limit, let bytes) = action {
-            let changes = try await local.changes(after: after, origin: .local, limit: limit, byteLimit: bytes)
-            if Task.isCancelled { return .rest }
-            action = decide(.loaded(changes, now: clock.now()))
-        }
-        if case .send = action {
-            let results = try await remote.write(state.withLock { $0.machine.writes })
-            action = decide(.answered(results, fraction: .random(in: 0..<1)))
-        }
-        if case .settle(let sequence) = action {
-            let deadLetters = state.withLock { $0.machine.deadLetters }
-            try await local.settle(through: sequence, deadLetters: deadLetters)
-            note(deadLetters)
-            action = decide(.settled)
-        }
-        return next(after: action)
-    }
-
-    private func decide(_ event: SyncStateMachine.Event) -> SyncStateMachine.Action {
-        state.withLock { $0.machine.handle(event) }
-    }
-
-    private func next(after action: SyncStateMachine.Action) -> Next {
-        let now = clock.now()
-        switch action {
-        case .load, .send, .settle:
-            state.withLock { $0.stall.progressed(at: now) }
-            return .again
-        case .rest:
-            state.withLock { $0.stall.rested() }
-            return .rest
-        case .wait(let pause):
-            noteFailure(at: now)
-            return .retry(after: pause)
-        }
-    }
-
     /// Logs the first failure of an outage, and then that nothing moves; its end shows in the status.
-    private func noteFailure(at now: Timestamp) {
+    func noteFailure(at now: Timestamp) {
         let (failures, error, isStalled) = state.withLock { state in
             (state.machine.consecutiveFailures, state.machine.lastError, state.stall.failed(at: now))
         }
@@ -189,11 +158,17 @@ final class SyncEngine: Synchronizer {
         }
     }
 
-    private func note(_ deadLetters: [DeadLetter]) {
-        guard let first = deadLetters.first else { return }
-        logger.error(
-            "the remote keeps refusing changes, which were set aside as dead letters",
-            metadata: ["count": "\(deadLetters.count)", "error": "\(first.reason)"])
+    func note(_ settlement: Settlement) {
+        if let first = settlement.deadLetters.first {
+            logger.error(
+                "the remote keeps refusing changes, which were set aside as dead letters",
+                metadata: ["count": "\(settlement.deadLetters.count)", "error": "\(first.reason)"])
+        }
+        if !settlement.parked.isEmpty {
+            logger.warning(
+                "changes older than tombstones are kept were set aside; look at the parked changes and send or drop them",
+                metadata: ["count": "\(settlement.parked.count)"])
+        }
     }
 
     private func lastKnownStatus() async -> SyncStatus {

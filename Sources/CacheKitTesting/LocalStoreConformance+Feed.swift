@@ -70,7 +70,7 @@ extension LocalStoreConformance {
         try require(try await store.watermark() == .zero, "the watermark of an empty store is 0")
         try await store.commit([put("a", [1]), put("b", [1]), put("c", [1])])
         for (settled, expected) in [(2, 2), (1, 2), (0, 2), (2, 2), (3, 3), (1, 3)] as [(UInt64, UInt64)] {
-            try await store.settle(through: ChangeSequence(settled), deadLetters: [])
+            try await store.settle(Settlement(through: ChangeSequence(settled)))
             try require(try await store.watermark().number == expected, "the watermark moves up only")
         }
         try require(try await store.lastSequence().number == 3, "settling is no change")
@@ -83,7 +83,7 @@ extension LocalStoreConformance {
         ])
         let letter = DeadLetter(
             sequence: sequences[1], key: try CacheKey("refused"), reason: CacheError(.remoteRejected, "refused"))
-        try await store.settle(through: sequences[1], deadLetters: [letter])
+        try await store.settle(Settlement(through: sequences[1], deadLetters: [letter]))
         try require(try await store.watermark() == sequences[1], "a dead letter has its outcome")
         try require(try await store.statistics().deadLetters == 1, "dead letters are counted")
         try require(try await store.backlog().changes == 0, "a dead letter waits no more")
@@ -104,11 +104,11 @@ extension LocalStoreConformance {
         try await store.fill([RemoteFill(change: put("d", [1], form: sealed), expected: nil)])
         let all = Backlog(changes: 3, bytes: 150, oldest: start)
         try require(try await store.backlog() == all, "the backlog has every change that waits, and no fill")
-        try await store.settle(through: ChangeSequence(1), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(1)))
         let rest = Backlog(changes: 2, bytes: 50, oldest: second)
         try require(try await store.backlog() == rest, "the backlog has only what is above the watermark")
         try require(try await store.statistics().backlog == rest, "statistics have the same backlog")
-        try await store.settle(through: last[1], deadLetters: [])
+        try await store.settle(Settlement(through: last[1]))
         try require(try await store.backlog() == none, "nothing waits once everything is settled")
     }
 
@@ -135,7 +135,7 @@ extension LocalStoreConformance {
                 try isDelete ? delete("key:\(number)", life: .seconds(1)) : put("key:\(number)", [1], life: .zero)
             expected += try await store.commit([change]).map(\.number)
         }
-        try await store.settle(through: ChangeSequence(10), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(10)))
         clock.advance(by: .seconds(100_000))
         try await maintain(store)
         let pending = try await store.changes(after: ChangeSequence(10), origin: .local, limit: 100, byteLimit: 1 << 20)
@@ -177,7 +177,7 @@ extension LocalStoreConformance {
                 "changedKeys",
                 { () async throws(CacheError) in _ = try await store.changedKeys(after: .zero, limit: 1) }
             ),
-            ("settle", { () async throws(CacheError) in try await store.settle(through: .zero, deadLetters: []) }),
+            ("settle", { () async throws(CacheError) in try await store.settle(Settlement(through: .zero)) }),
             (
                 "rows",
                 { () async throws(CacheError) in

@@ -43,7 +43,7 @@ extension LocalStoreConformance {
             try await store.commit([put("key:\(number)", value, form: form)])
         }
         let last = try await store.commit([delete("deleted")])[0]
-        try await store.settle(through: last, deadLetters: [])
+        try await store.settle(Settlement(through: last))
         let expected = Set(stride(from: 0, to: 30, by: 3).map { "key:\($0)" })
         for (limit, byteLimit) in [(100, 1 << 20), (3, 1 << 20), (100, 250), (1, 1)] {
             let found = try await search(store, limit: limit, byteLimit: byteLimit)
@@ -59,7 +59,7 @@ extension LocalStoreConformance {
             put("a", [1, 1], form: .sealed(Self.old)), put("b", [2, 2], form: .sealed(Self.old)),
             put("plain", [3, 3]),
         ])
-        try await store.settle(through: sequences[2], deadLetters: [])
+        try await store.settle(Settlement(through: sequences[2]))
         try await store.fill([RemoteFill(change: put("filled", [4, 4], form: .sealed(Self.old)), expected: nil)])
         let found = try await search(store).rows.sorted { $0.key.string < $1.key.string }
         try require(found.map(\.key.string) == ["a", "b", "filled"], "values under an older key are found")
@@ -98,7 +98,7 @@ extension LocalStoreConformance {
         ])
         let letter = DeadLetter(
             sequence: sequences[1], key: try CacheKey("refused"), reason: CacheError(.remoteRejected, "refused"))
-        try await store.settle(through: sequences[1], deadLetters: [letter])
+        try await store.settle(Settlement(through: sequences[1], deadLetters: [letter]))
         let found = try await search(store)
         try require(found.rows.map(\.key.string) == ["settled"], "only what is settled is given")
         try require(found.waiting == 2, "what waits is counted")

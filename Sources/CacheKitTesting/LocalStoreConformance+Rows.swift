@@ -108,7 +108,7 @@ extension LocalStoreConformance {
         ]
         try require(try await store.fill(fills) == [false, false], "a fill spares changes that wait")
         try require(try await entry("value", store)?.value == [1], "a refused fill stores nothing")
-        try await store.settle(through: sequences[0], deadLetters: [])
+        try await store.settle(Settlement(through: sequences[0]))
         try require(try await store.fill(fills) == [true, false], "a fill replaces a change once it is settled")
         try require(try await entry("value", store)?.value == [9], "a fill is read back")
         try require(try await entry("deleted", store)?.isTombstone == true, "a delete that waits hides the old value")

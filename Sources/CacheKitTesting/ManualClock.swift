@@ -5,12 +5,13 @@ import Synchronization
 public final class ManualClock: CacheClock {
     private struct Sleeper {
         let id: UInt64
-        let wakesAt: Timestamp
+        let wakesAt: Duration
         let continuation: CheckedContinuation<Void, any Error>
     }
 
     private struct State {
         var now: Timestamp
+        var uptime = Duration.zero
         var sleepers: [Sleeper] = []
         var nextID: UInt64 = 0
     }
@@ -28,12 +29,21 @@ public final class ManualClock: CacheClock {
     /// How many tasks are waiting.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
-    /// Moves time and wakes whoever's wait is over. Time may also be moved back.
+    /// How far it was moved on.
+    public func uptime() -> Duration { state.withLock { $0.uptime } }
+
+    /// Moves wall time alone, as somebody who sets the clock does.
+    public func jump(by duration: Duration) {
+        state.withLock { $0.now = $0.now.advanced(by: duration) }
+    }
+
+    /// Moves time and wakes whoever's wait is over. Wall time may also be moved back.
     public func advance(by duration: Duration) {
         let due = state.withLock { state -> [Sleeper] in
             state.now = state.now.advanced(by: duration)
-            let due = state.sleepers.filter { $0.wakesAt <= state.now }
-            state.sleepers.removeAll { $0.wakesAt <= state.now }
+            state.uptime += max(.zero, duration)
+            let due = state.sleepers.filter { $0.wakesAt <= state.uptime }
+            state.sleepers.removeAll { $0.wakesAt <= state.uptime }
             return due
         }
         for sleeper in due { sleeper.continuation.resume() }
@@ -51,7 +61,7 @@ public final class ManualClock: CacheClock {
                     if Task.isCancelled { return .failure(CancellationError()) }
                     if duration <= .zero { return .success(()) }
                     state.sleepers.append(
-                        Sleeper(id: id, wakesAt: state.now.advanced(by: duration), continuation: continuation))
+                        Sleeper(id: id, wakesAt: state.uptime + duration, continuation: continuation))
                     return nil
                 }
                 if let outcome { continuation.resume(with: outcome) }

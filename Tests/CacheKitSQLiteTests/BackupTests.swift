@@ -113,7 +113,7 @@ private final class Tasks: Sendable {
         for number in 0..<50 {
             try await store.commit([fixture.put("MARKER-NS:MARKER-KEY\(number)", Array("MARKER-VALUE".utf8))])
         }
-        try await store.settle(through: ChangeSequence(20), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(20)))
         let report = try await store.backup(to: target)
         #expect(try names() == ["copy.db"])
         let mode = try FileManager.default.attributesOfItem(atPath: target)[.posixPermissions] as? NSNumber

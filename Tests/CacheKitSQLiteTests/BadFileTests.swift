@@ -142,7 +142,7 @@ func queryInteger(_ path: String, _ sql: String) throws -> Int64 {
         }
         #expect(failure == .diskFull)
         #expect(try await store.lastSequence().number == UInt64(written))
-        try await store.settle(through: ChangeSequence(UInt64(written)), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(UInt64(written))))
         fixture.clock.advance(by: .seconds(3600))
         while try await store.maintain() {}
         try await store.commit([fixture.put("after", [5])])
@@ -187,7 +187,7 @@ func queryInteger(_ path: String, _ sql: String) throws -> Int64 {
         let letter = DeadLetter(
             sequence: ChangeSequence(3), key: try CacheKey("MARKER-NS:MARKER-KEY2"),
             reason: CacheError(.remoteRejected, "MARKER-REASON"))
-        try await store.settle(through: ChangeSequence(3), deadLetters: [letter])
+        try await store.settle(Settlement(through: ChangeSequence(3), deadLetters: [letter]))
         for suffix in ["", "-wal", "-shm"] {
             let content = try Data(contentsOf: URL(filePath: fixture.path + suffix))
             #expect(!content.isEmpty)

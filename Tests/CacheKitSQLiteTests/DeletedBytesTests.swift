@@ -52,7 +52,7 @@ import Testing
 
     @Test func `swept and evicted values leave no bytes once the file is closed`() async throws {
         var store = try await filled(90)
-        try await store.settle(through: ChangeSequence(90), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(90)))
         await store.close()
         store = try await fixture.open { $0.sizeLimit = 1 << 20 }
         while try await store.maintain() {}

@@ -30,7 +30,7 @@ import Testing
         #expect(try await store.statistics().entries == 2000)
         let letter = DeadLetter(
             sequence: ChangeSequence(7), key: try CacheKey("key6"), reason: CacheError(.remoteRejected, "no"))
-        try await store.settle(through: ChangeSequence(1000), deadLetters: [letter])
+        try await store.settle(Settlement(through: ChangeSequence(1000), deadLetters: [letter]))
         while try await store.maintain() {}
         #expect(try await store.statistics().entries == 1001)
         #expect(try await store.value("key6") != nil)

@@ -25,7 +25,7 @@ private final class SharedNumber: Sendable {
             #expect(try await reader.value("k") == [number])
             #expect(try await reader.value("k") == [number])
             let last = try await writer.lastSequence()
-            try await writer.settle(through: last, deadLetters: [])
+            try await writer.settle(Settlement(through: last))
             #expect(try await writer.watermark() == last)
             #expect(try await reader.watermark() == last)
             #expect(try await reader.lastSequence() == last)
@@ -152,7 +152,7 @@ private final class SharedNumber: Sendable {
                 for number in 0..<20_000 where isDone.value.load(ordering: .relaxed) == 0 {
                     try await store.commit([fixture.put("key:\(number)", [1, 2, 3])])
                     if number % 7 == 0 {
-                        try await store.settle(through: store.lastSequence(), deadLetters: [])
+                        try await store.settle(Settlement(through: store.lastSequence()))
                     }
                 }
             }

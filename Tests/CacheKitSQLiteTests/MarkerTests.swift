@@ -104,7 +104,7 @@ struct Markers {
         let letter = DeadLetter(
             sequence: ChangeSequence(3), key: try CacheKey(markers.key(2)),
             reason: CacheError(.remoteRejected, markers.value))
-        try await store.settle(through: ChangeSequence(900), deadLetters: [letter])
+        try await store.settle(Settlement(through: ChangeSequence(900), deadLetters: [letter]))
         await store.close()
         store = try await fixture.open(tenant: markers.tenant, logger: log.logger) { $0.sizeLimit = 1 << 20 }
         fixture.clock.advance(by: .seconds(200))

@@ -23,7 +23,7 @@ import Testing
     {
         let store = try await fixture.open { $0.hashBits = hashBits }
         for number in 0..<100 { try await store.commit([fixture.sealedPut("k\(number)", "v\(number)", old)]) }
-        try await store.settle(through: ChangeSequence(90), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(90)))
         await store.close()
 
         let rotating = try await fixture.open(keyring: both) { $0.hashBits = hashBits }
@@ -47,7 +47,7 @@ import Testing
         }
         #expect(try await rotating.verify().isClean)
         // What waited is taken once it is settled.
-        try await rotating.settle(through: ChangeSequence(100), deadLetters: [])
+        try await rotating.settle(Settlement(through: ChangeSequence(100)))
         #expect(try await cache.reseal().resealed == 10)
         #expect(try await cache.reseal().resealed == 0)
         #expect(try await rotating.statistics().rowsByFingerprint == [both.fingerprints[0]: 100])
@@ -65,7 +65,7 @@ import Testing
     @Test func `the base of a row that was sealed anew says what Redis still holds`() async throws {
         let store = try await fixture.open(keyring: both)
         let written = try await store.commit([fixture.sealedPut("written", "1", old)])[0]
-        try await store.settle(through: written, deadLetters: [])
+        try await store.settle(Settlement(through: written))
         try await store.fill([RemoteFill(change: fixture.sealedPut("filled", "2", old), expected: nil)])
         let held = [try base(1).tag, try base(2).tag]
         let cache = try await fixture.cache(store, both)
@@ -84,7 +84,7 @@ import Testing
         try await next.commit([fixture.sealedPut("written", "3", third), fixture.sealedPut("filled", "4", third)])
         #expect([try base(3).base, try base(4).base] == held)
         // And once that is settled, the new value is what Redis holds.
-        try await next.settle(through: ChangeSequence(4), deadLetters: [])
+        try await next.settle(Settlement(through: ChangeSequence(4)))
         let tag = try base(3).tag
         try await next.commit([fixture.sealedPut("written", "5", third)])
         #expect(try base(5).base == tag)
@@ -109,7 +109,7 @@ import Testing
             fixture.sealedPut("good", "1", old), fixture.sealedPut("foreign", "2", stranger),
             fixture.sealedPut("altered", "3", old), fixture.sealedPut("late", "4", old),
         ])
-        try await store.settle(through: ChangeSequence(4), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(4)))
         try runSQL(fixture.path, "UPDATE entries SET expires_at = expires_at + 1 WHERE change_seq = 3")
         let cache = try await fixture.cache(store, both)
         let report = try await cache.reseal()
@@ -127,7 +127,7 @@ import Testing
         let first = try Keyring(current: fixture.masterKey, previous: [new.current])
         let behind = try await fixture.open(keyring: first)
         try await behind.commit([fixture.sealedPut("k", "1", old)])
-        try await behind.settle(through: ChangeSequence(1), deadLetters: [])
+        try await behind.settle(Settlement(through: ChangeSequence(1)))
         let behindCache = try await fixture.cache(behind, first)
         #expect(try await behindCache.reseal().resealed == 0)
         #expect(try await behind.keyUse().map(\.standing) == [.current, .upcoming])

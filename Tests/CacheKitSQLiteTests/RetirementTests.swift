@@ -105,7 +105,7 @@ import Testing
         ])
         let letter = DeadLetter(
             sequence: ChangeSequence(2), key: try CacheKey("refused"), reason: CacheError(.remoteRejected, "refused"))
-        try await store.settle(through: ChangeSequence(2), deadLetters: [letter])
+        try await store.settle(Settlement(through: ChangeSequence(2), deadLetters: [letter]))
         let cache = try await fixture.cache(store, both)
         func refusal() async -> String? {
             do {
@@ -123,7 +123,7 @@ import Testing
             #expect(message.contains(words), "\(message)")
         }
         try await cache.reseal()
-        try await store.settle(through: ChangeSequence(3), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(3)))
         try await cache.reseal()
         #expect(await refusal()?.contains("1 rows of dead letters") == true)
         // Written anew, the key of the dead letter is under the new key.

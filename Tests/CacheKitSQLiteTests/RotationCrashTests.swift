@@ -61,7 +61,7 @@ import Testing
         let new = try Keyring(current: both.current)
         let holder = try await fixture.open(keyring: both)
         for number in 0..<150 { try await holder.commit([fixture.sealedPut("k\(number)", "v\(number)", old)]) }
-        try await holder.settle(through: ChangeSequence(150), deadLetters: [])
+        try await holder.settle(Settlement(through: ChangeSequence(150)))
         let start = try Data(contentsOf: URL(filePath: fixture.path + "-wal")).count
         let cache = try await fixture.cache(holder, both)
         #expect(try await cache.reseal().resealed == 150)

@@ -69,7 +69,7 @@ import Testing
         try await store.commit([fixture.delete("never there")])
         try await store.commit([fixture.delete("key0")])
         #expect(await code { try await store.commit([fixture.put("key0", value(0))]) } == .backPressure)
-        try await store.settle(through: ChangeSequence(UInt64(written / 2)), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(UInt64(written / 2))))
         try await store.commit([fixture.put("key0", value(0))])
         #expect(try await store.value("key0") == value(0))
         #expect(try await store.value("key\(written - 1)") == value(written - 1))

@@ -81,7 +81,7 @@ import Testing
         #expect(feed.map(\.entry.sequence.number) == (121...180).map { UInt64($0) })
         let pages = try await store.changes(after: ChangeSequence(130), origin: .local, limit: 7, byteLimit: 1 << 20)
         #expect(pages.map(\.entry.sequence.number) == (131...137).map { UInt64($0) })
-        try await store.settle(through: ChangeSequence(180), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(180)))
         fixture.clock.advance(by: .seconds(60))
         while try await store.maintain() {}
         for number in 0..<60 {
@@ -124,10 +124,10 @@ import Testing
         let store = try await fixture.open()
         try await store.commit([fixture.put("a", [1]), fixture.put("b", [2]), fixture.put("c", [3])])
         #expect(try await store.backlog().changes == 3)
-        try await store.settle(through: ChangeSequence(2), deadLetters: [])
-        try await store.settle(through: ChangeSequence(1), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(2)))
+        try await store.settle(Settlement(through: ChangeSequence(1)))
         #expect(try await store.watermark() == ChangeSequence(2))
-        #expect(await code { try await store.settle(through: ChangeSequence(4), deadLetters: []) } == .invalidArgument)
+        #expect(await code { try await store.settle(Settlement(through: ChangeSequence(4))) } == .invalidArgument)
         #expect(try await store.backlog().changes == 1)
         #expect(try await store.backlog().oldest == fixture.clock.now())
         await store.close()
@@ -141,7 +141,7 @@ import Testing
         let sequence = try await store.commit([fixture.put("k", [1])])[0]
         let second = RemoteFill(change: try fixture.put("k", [8]), expected: sequence)
         #expect(try await store.fill([second]) == [false])
-        try await store.settle(through: sequence, deadLetters: [])
+        try await store.settle(Settlement(through: sequence))
         #expect(try await store.fill([second]) == [true])
         #expect(try await store.value("k") == [8])
         #expect(try await store.backlog().changes == 0)

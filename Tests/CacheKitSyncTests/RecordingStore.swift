@@ -50,9 +50,21 @@ final class RecordingStore: LocalStore {
     }
     func lastSequence() async throws(CacheError) -> ChangeSequence { try await store.lastSequence() }
     func watermark() async throws(CacheError) -> ChangeSequence { try await store.watermark() }
-    func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {
-        try await store.settle(through: sequence, deadLetters: deadLetters)
+    func settle(_ settlement: Settlement) async throws(CacheError) { try await store.settle(settlement) }
+    func sendingState() async throws(CacheError) -> SendingState { try await store.sendingState() }
+    func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
+        try await store.beginSending(through: sequence, fence: fence)
     }
+    func settledChanges(
+        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        try await store.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
+    }
+    func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] { try await store.resolve(resolutions) }
+    func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
+        try await store.restamp(stamps, at: now)
+    }
+    func reidentify() async throws(CacheError) -> UInt64 { try await store.reidentify() }
     func backlog() async throws(CacheError) -> Backlog { try await store.backlog() }
     func hasForeignCommits() async throws(CacheError) -> Bool { try await store.hasForeignCommits() }
     func maintain() async throws(CacheError) -> Bool { try await store.maintain() }

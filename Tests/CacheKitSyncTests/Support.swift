@@ -44,6 +44,17 @@ final class LogBook: Sendable {
     }
 }
 
+extension SynchronizerContext {
+    /// Of a plain cache whose values are native and live a minute.
+    static func plain(
+        _ local: any LocalStore, _ remote: any RemoteStore, _ clock: any CacheClock, _ logger: Logger
+    ) -> SynchronizerContext {
+        SynchronizerContext(
+            local: local, remote: remote, clock: CorrectedClock(clock), logger: logger
+        ) { _, _ throws(CacheError) in RemoteValue(mode: .native, form: .plain, timeToLive: .seconds(60)) }
+    }
+}
+
 /// A task that runs an engine, ended with the test.
 final class Run: Sendable {
     private let task: Task<Void, Never>

@@ -23,7 +23,7 @@ struct SyncEngineTests {
         var configuration = SyncConfiguration()
         adjust(&configuration)
         return SyncEngine(
-            SynchronizerContext(local: local, remote: remote, clock: clock, logger: log.logger), configuration)
+            .plain(local, remote, clock, log.logger), configuration)
     }
 
     private func put(_ key: String, _ value: [UInt8] = [1], seconds: Int = 600) throws -> LocalChange {
@@ -450,7 +450,7 @@ struct SyncEngineTests {
         configuration.batchChanges = 10_000
         configuration.batchBytes = 10_000
         let engine = SyncEngine(
-            SynchronizerContext(local: recorder, remote: remote, clock: clock, logger: log.logger), configuration)
+            .plain(recorder, remote, clock, log.logger), configuration)
         let value = [UInt8](repeating: 1, count: 4)
         try await local.commit((0..<100_000).map { try put("k\($0)", value) })
         let status = await engine.drain(deadline: .seconds(1))

@@ -24,7 +24,7 @@ struct ResealingTests {
     private func fill(_ world: World, _ count: Int) async throws {
         let values = world.namespace("n", of: Int.self)
         for number in 0..<count { try await values.set(number, for: "k\(number)") }
-        try await world.local.settle(through: world.local.lastSequence(), deadLetters: [])
+        try await world.local.settle(Settlement(through: world.local.lastSequence()))
     }
 
     @Test(arguments: Setting.withLocal.filter(\.isSecure))
@@ -72,7 +72,7 @@ struct ResealingTests {
         }
         #expect(isDone)
         #expect(try await rows(old) == 1)
-        try await world.local.settle(through: world.local.lastSequence(), deadLetters: [])
+        try await world.local.settle(Settlement(through: world.local.lastSequence()))
         let isLateDone = await eventually {
             world.clock.advance(by: .seconds(60))
             return (try? await rows(both)) == 101

@@ -115,7 +115,7 @@ struct CrashWorkload: Sendable {
             let watermark = try await store.watermark()
             let feed = try await store.changes(after: watermark, origin: .local, limit: 20, byteLimit: 1 << 20)
             if let through = feed.last?.entry.sequence {
-                try await store.settle(through: through, deadLetters: [])
+                try await store.settle(Settlement(through: through))
                 report("settled \(through.number)")
             }
             while try await store.maintain() {}

@@ -92,7 +92,7 @@ struct CrashWorld {
         guard ring.hasPrevious else { return }
         let keyring = try ring.keyring
         let store = try await open(ring)
-        try await store.settle(through: store.lastSequence(), deadLetters: [])
+        try await store.settle(Settlement(through: store.lastSequence()))
         let cache = try await Cache(local: Opened(store: store), encryption: .secure(key: .keyring(keyring)))
         let report = try await cache.reseal()
         #expect(report.unopened + report.unreadable + report.waiting == 0, "round \(round): \(report)")

@@ -10,6 +10,8 @@
 public protocol CacheClock: Sendable {
     /// The current wall time; may jump.
     func now() -> Timestamp
+    /// Time since some fixed moment, sleep of the machine included; never jumps.
+    func uptime() -> Duration
     /// Waits, or throws `CancellationError` when the task is cancelled.
     func sleep(for duration: Duration) async throws
 }
@@ -29,6 +31,17 @@ public struct SystemClock: CacheClock {
             clock_gettime(CLOCK_REALTIME, &time)
         #endif
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    /// Time since the machine started.
+    public func uptime() -> Duration {
+        var time = timespec()
+        #if os(Linux)
+            clock_gettime(CLOCK_BOOTTIME, &time)
+        #else
+            clock_gettime(CLOCK_MONOTONIC, &time)
+        #endif
+        return .seconds(Int64(time.tv_sec)) + .nanoseconds(Int64(time.tv_nsec))
     }
 
     /// Waits on the continuous clock.

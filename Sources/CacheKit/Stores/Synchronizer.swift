@@ -12,6 +12,19 @@ public protocol Synchronizer: Sendable {
     /// Says that a change was committed; cheap, never waits.
     func wake()
 
+    /// Says that the remote may have lost something: it was flushed, or was out of sight. Cheap, never waits.
+    func suspectLoss()
+
+    /// Lets changes be committed, at once or when there is room; asked before each commit.
+    ///
+    /// - Throws: ``CacheError/Code/backPressure`` where too much is pending.
+    func admit(changes: Int, bytes: Int) async throws(CacheError) -> Admission
+
+    /// Waits until a change has an outcome.
+    ///
+    /// - Throws: ``CacheError/Code/backPressure`` after `timeout`; the change stays pending.
+    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError)
+
     /// What is waiting, whether it moves, and what failed last.
     func status() async throws(CacheError) -> SyncStatus
 }
@@ -21,6 +34,14 @@ extension Synchronizer {
     public func drain(deadline: Duration) async -> SyncStatus {
         await drain(deadline: deadline, retrying: true)
     }
+}
+
+/// How a write is let in.
+public enum Admission: Sendable, Equatable {
+    /// It is acknowledged when it is durable here.
+    case commit
+    /// It is acknowledged when the remote has it.
+    case writeThrough(timeout: Duration)
 }
 
 /// What an operator wants to know of the way to the remote.
@@ -55,11 +76,16 @@ public struct SyncStatus: Sendable {
     public var lastError: CacheError?
     /// Tries since the last success.
     public var consecutiveFailures: Int
+    /// Buckets of the remote that lost what this node sent, and are being sent it again.
+    public var lostBuckets = 0
+    /// Sentences for an operator about what is not as it should be; empty when all is well.
+    public var warnings: [String] = []
 
     /// A status with all its parts.
     public init(
         activity: Activity, backlog: Backlog, watermark: ChangeSequence, lastSequence: ChangeSequence,
-        outcomes: SyncOutcomes, lastError: CacheError?, consecutiveFailures: Int
+        outcomes: SyncOutcomes, lastError: CacheError?, consecutiveFailures: Int, lostBuckets: Int = 0,
+        warnings: [String] = []
     ) {
         self.activity = activity
         self.backlog = backlog
@@ -68,6 +94,8 @@ public struct SyncStatus: Sendable {
         self.outcomes = outcomes
         self.lastError = lastError
         self.consecutiveFailures = consecutiveFailures
+        self.lostBuckets = lostBuckets
+        self.warnings = warnings
     }
 }
 
@@ -75,10 +103,22 @@ public struct SyncStatus: Sendable {
 public struct SyncOutcomes: Sendable, Equatable {
     /// Took effect at the remote.
     public var applied = 0
+    /// Overwritten here while they were on their way.
+    public var superseded = 0
+    /// Lost against a newer version at the remote.
+    public var stale = 0
+    /// Lost against a write at the remote that has no version.
+    public var foreign = 0
+    /// Given up because the value that they would have replaced was gone.
+    public var absent = 0
     /// Their time was over before they were sent; the remote was told to delete what they would have replaced.
     public var expired = 0
-    /// Given up on and set aside.
+    /// Set aside until somebody decides.
+    public var parked = 0
+    /// Given up on.
     public var deadLettered = 0
+    /// Sent again because the remote had lost them; they had an outcome before.
+    public var resent = 0
 
     /// No outcomes yet.
     public init() {}
@@ -96,17 +136,40 @@ public struct SynchronizerContext: Sendable {
     public var local: any LocalStore
     /// Where they go.
     public var remote: any RemoteStore
-    /// Where time comes from.
-    public var clock: any CacheClock
+    /// Where time comes from; the synchronizer tells it what it learns of its error.
+    public var clock: CorrectedClock
     /// Where it logs.
     public var logger: Logger
+    /// Opens a value from the remote before it takes the place of a row; an error says why it can't.
+    public var checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
 
     /// What a synchronizer is given.
-    public init(local: any LocalStore, remote: any RemoteStore, clock: any CacheClock, logger: Logger) {
+    public init(
+        local: any LocalStore, remote: any RemoteStore, clock: CorrectedClock, logger: Logger,
+        checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
+    ) {
         self.local = local
         self.remote = remote
         self.clock = clock
         self.logger = logger
+        self.checkingValue = checkingValue
+    }
+}
+
+/// What a value from the remote is, once it was opened.
+public struct RemoteValue: Sendable {
+    /// How it is laid out.
+    public var mode: NamespaceMode
+    /// Whether it is sealed, and under which key.
+    public var form: ValueForm
+    /// How long it lives here where the remote sets no end.
+    public var timeToLive: Duration
+
+    /// What a value is.
+    public init(mode: NamespaceMode, form: ValueForm, timeToLive: Duration) {
+        self.mode = mode
+        self.form = form
+        self.timeToLive = timeToLive
     }
 }
 

@@ -140,7 +140,7 @@ struct DamageImage: Sendable {
         try await store.fill([RemoteFill(change: put("users:9", isSealed: true, count: 50), expected: nil)])
         let letter = DeadLetter(
             sequence: ChangeSequence(3), key: try CacheKey("users:3"), reason: CacheError(.remoteRejected, "no"))
-        try await store.settle(through: ChangeSequence(5), deadLetters: [letter])
+        try await store.settle(Settlement(through: ChangeSequence(5), deadLetters: [letter]))
     }
 
     private func state(of store: SQLiteStore) async throws -> DamageState {

@@ -63,7 +63,7 @@ struct DamageObservation {
         if case .success? = write { write = await Self.read(store, "users:1", image.cipher) }
         others.append(
             await Self.attempt { () async throws(CacheError) in
-                try await store.settle(through: ChangeSequence(6), deadLetters: [])
+                try await store.settle(Settlement(through: ChangeSequence(6)))
             })
         await store.close()
     }

@@ -70,7 +70,7 @@ struct FaultScenario: Sendable {
 
     private static func settle(_ number: UInt64) -> Step {
         Step(
-            name: "settle", run: { try await $1.settle(through: ChangeSequence(number), deadLetters: []) },
+            name: "settle", run: { try await $1.settle(Settlement(through: ChangeSequence(number))) },
             change: { $0.watermark = number })
     }
 

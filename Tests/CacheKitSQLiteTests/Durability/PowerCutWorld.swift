@@ -172,7 +172,7 @@ final class PowerCutWorld: Sendable {
                 continue
             }
             let operation = ledger.begin([("watermark", .watermark(last.number))])
-            try await store.settle(through: last, deadLetters: [])
+            try await store.settle(Settlement(through: last))
             ledger.acknowledge(operation)
         }
     }

@@ -59,7 +59,7 @@ import Testing
             let refusal = await code { try await store.commit([fixture.put("key0", [9])]) }
             #expect(refusal == .inputOutput || refusal == .readOnlyStore)
         }
-        #expect(await code { try await store.settle(through: ChangeSequence(2), deadLetters: []) } != nil)
+        #expect(await code { try await store.settle(Settlement(through: ChangeSequence(2))) } != nil)
         try await expectValues(3, 1, in: store)
         await store.close()
         #expect(await code { _ = try await fixture.open { $0.path = path } } == .readOnlyStore)

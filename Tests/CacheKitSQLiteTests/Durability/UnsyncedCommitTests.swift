@@ -54,13 +54,13 @@ import Testing
         let old = try Keyring(current: fixture.masterKey)
         let full = try await open(.full)
         for number in 0..<6 { try await full.commit([fixture.sealedPut("key\(number)", "text", old)]) }
-        if work == "reseal" { try await full.settle(through: ChangeSequence(6), deadLetters: []) }
+        if work == "reseal" { try await full.settle(Settlement(through: ChangeSequence(6))) }
         await full.close()
         let store = try await open(.relaxed)
         let cipher = try TenantCipher(keyring: both, tenant: "tenant-one")
         for number in 0..<6 {
             switch work {
-            case "settle": try await store.settle(through: ChangeSequence(UInt64(number + 1)), deadLetters: [])
+            case "settle": try await store.settle(Settlement(through: ChangeSequence(UInt64(number + 1))))
             case "reseal":
                 let key = try CacheKey("key\(number)")
                 let resealed = ResealedValue(
@@ -117,7 +117,7 @@ import Testing
     @Test func `commits of one page that damage took are damage, however alike`() async throws {
         let store = try await fixture.open()
         for number in 0..<5 { try await store.commit([fixture.put("key\(number)", [1])]) }
-        for number in 1...5 { try await store.settle(through: ChangeSequence(UInt64(number)), deadLetters: []) }
+        for number in 1...5 { try await store.settle(Settlement(through: ChangeSequence(UInt64(number)))) }
         let frame = 4096 + 24
         var log = try Data(contentsOf: URL(filePath: fixture.path + "-wal"))
         // Each settlement changes one page only.

@@ -121,7 +121,7 @@ private struct Maker {
         let letter = DeadLetter(
             sequence: FormatOne.deadLetter, key: try CacheKey("people:refused"),
             reason: CacheError(.remoteRejected, "the remote refused the change"))
-        try await store.settle(through: FormatOne.watermark, deadLetters: [letter])
+        try await store.settle(Settlement(through: FormatOne.watermark, deadLetters: [letter]))
         await secure.shutdown()
         await plain.shutdown()
     }

@@ -164,7 +164,7 @@ import Testing
         while try await store.maintain() {}
         #expect(try await store.read([CacheKey("people:brief")])[0] == nil)
         #expect(try await store.value("people:late") != nil)
-        try await store.settle(through: ChangeSequence(20), deadLetters: [])
+        try await store.settle(Settlement(through: ChangeSequence(20)))
         #expect(try await store.backlog().changes == 0)
         #expect(try await store.verify().isClean)
         await store.close()

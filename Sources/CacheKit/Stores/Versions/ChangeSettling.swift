@@ -32,9 +32,6 @@ public protocol ChangeSettling: Sendable {
 
     /// Draws a new node id, because another node uses this one, and forgets every mark.
     func reidentify() async throws(CacheError) -> UInt64
-
-    /// What to add to the clock of this machine for stamps from now on; not kept.
-    func correctClock(by offset: Duration)
 }
 
 /// Who sends, and how far it got.
@@ -127,12 +124,15 @@ public struct Resolution: Sendable {
     public var winner: LocalChange
     /// Why it lost.
     public var loss: Loss
+    /// Whether the winner is a change of this node, to be sent like any other.
+    public var isChange: Bool
 
     /// A change that lost.
-    public init(sequence: ChangeSequence, winner: LocalChange, loss: Loss) {
+    public init(sequence: ChangeSequence, winner: LocalChange, loss: Loss, isChange: Bool = false) {
         self.sequence = sequence
         self.winner = winner
         self.loss = loss
+        self.isChange = isChange
     }
 }
 

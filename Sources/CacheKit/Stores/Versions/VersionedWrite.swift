@@ -27,13 +27,15 @@ public struct VersionedWrite: Sendable {
     public var isLate: Bool
     /// Older than tombstones are kept: a put is not applied where no record tells the key's history.
     public var isTooOld: Bool
+    /// Whether a late put is written where the value that it would replace is gone before its time.
+    public var acceptsAbsence: Bool
     /// What the record says of the end: of the value's life, or of a tombstone's.
     public var recordExpiresAt: Timestamp
 
     /// A write with all its parts.
     public init(
         key: CacheKey, action: Action, version: Version, fingerprint: ValueFingerprint, base: [ValueFingerprint],
-        isLate: Bool, isTooOld: Bool, recordExpiresAt: Timestamp
+        isLate: Bool, isTooOld: Bool, acceptsAbsence: Bool, recordExpiresAt: Timestamp
     ) {
         self.key = key
         self.action = action
@@ -42,6 +44,7 @@ public struct VersionedWrite: Sendable {
         self.base = base
         self.isLate = isLate
         self.isTooOld = isTooOld
+        self.acceptsAbsence = acceptsAbsence
         self.recordExpiresAt = recordExpiresAt
     }
 }

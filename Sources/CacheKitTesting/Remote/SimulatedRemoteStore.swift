@@ -4,13 +4,8 @@ import Synchronization
 
 /// A remote store in memory that fails when it is told to.
 public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
-    private struct Cell {
-        var value: [UInt8]
-        var expiresAt: Timestamp?
-    }
-
     private struct State {
-        var cells: [CacheKey: Cell] = [:]
+        var held = VersionedCells()
         var outage: CacheError?
         var outageAfterApplying = false
         var refused: [CacheKey: CacheError] = [:]
@@ -74,18 +69,18 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     public var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// What is held for a key, expired or not.
-    public func value(of key: CacheKey) -> [UInt8]? { state.withLock { $0.cells[key]?.value } }
+    public func value(of key: CacheKey) -> [UInt8]? { state.withLock { $0.held.cells[key]?.value } }
 
     /// When a key expires.
-    public func expiry(of key: CacheKey) -> Timestamp? { state.withLock { $0.cells[key]?.expiresAt } }
+    public func expiry(of key: CacheKey) -> Timestamp? { state.withLock { $0.held.cells[key]?.expiresAt } }
 
     /// Writes a key as another SDK would.
     public func put(_ value: [UInt8], for key: CacheKey, expiresAt: Timestamp?) {
-        state.withLock { $0.cells[key] = Cell(value: value, expiresAt: expiresAt) }
+        state.withLock { $0.held.cells[key] = VersionedCells.Cell(value: value, expiresAt: expiresAt) }
     }
 
     /// How many keys are held.
-    public var count: Int { state.withLock { $0.cells.count } }
+    public var count: Int { state.withLock { $0.held.cells.count } }
     /// How many write batches arrived.
     public var batches: Int { state.withLock { $0.batches } }
     /// How many reads arrived.
@@ -102,8 +97,7 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
             if let outage = state.refusal { return .failure(outage) }
             return .success(
                 keys.map { key in
-                    guard let cell = state.cells[key], cell.expiresAt.map({ $0 > now }) ?? true else { return nil }
-                    return RemoteEntry(value: cell.value, remaining: cell.expiresAt.map { now.duration(to: $0) })
+                    state.held.entry(key, at: now)
                 })
         }
         await state.withLock { $0.readHook }?()
@@ -117,25 +111,51 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// Applies writes in order.
     public func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
-        let now = clock.now()
-        let result: Result<[RemoteWriteResult], CacheError> = state.withLock { state in
-            state.batches += 1
-            if let outage = state.refusal, !state.outageAfterApplying { return .failure(outage) }
-            let results: [RemoteWriteResult] = writes.map { write in
-                if let refusal = state.refused[write.key] { return .failed(refusal) }
+        try await writing { held, refused, now in
+            writes.map { write in
+                if let refusal = refused[write.key] { return .failed(refusal) }
                 switch write.action {
                 case .put(let value, let life):
-                    state.cells[write.key] = Cell(value: value, expiresAt: now.advanced(by: life))
+                    held.cells[write.key] = VersionedCells.Cell(value: value, expiresAt: now.advanced(by: life))
                 case .delete:
-                    state.cells[write.key] = nil
+                    held.cells[write.key] = nil
                 }
                 return .applied
             }
+        }
+    }
+
+    /// Lets a write take effect, unless there is an outage; its reply may be lost after that.
+    func writing<Answer: Sendable>(
+        _ body: @Sendable (inout VersionedCells, [CacheKey: CacheError], Timestamp) -> Answer
+    ) async throws(CacheError) -> Answer {
+        let now = clock.now()
+        let result: Result<Answer, CacheError> = state.withLock { state in
+            state.batches += 1
+            if let outage = state.refusal, !state.outageAfterApplying { return .failure(outage) }
+            let answer = body(&state.held, state.refused, now)
             if let outage = state.outage { return .failure(outage) }
-            return .success(results)
+            return .success(answer)
         }
         await state.withLock { $0.writeHook }?()
         return try result.get()
+    }
+
+    /// Asks without changing anything.
+    func asking<Answer: Sendable>(
+        _ body: @Sendable (VersionedCells, Timestamp) -> Answer
+    ) throws(CacheError) -> Answer {
+        let now = clock.now()
+        return try state.withLock { state throws(CacheError) in
+            if let outage = state.refusal { throw outage }
+            return body(state.held, now)
+        }
+    }
+
+    /// What it holds: values, records and marks. Settable, as a remote may lose anything.
+    public var held: VersionedCells {
+        get { state.withLock { $0.held } }
+        set { state.withLock { $0.held = newValue } }
     }
 
     /// Whether the remote answers.

@@ -2,14 +2,14 @@ public import CacheKit
 public import CacheKitCore
 import Synchronization
 
-/// A local store in memory with the promises of a real one, but for surviving the process.
+/// A local store in memory with the promises of a real one, but for surviving the process; what would be on disk is its
+/// ``SimulatedFile``.
 public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
-    private struct State {
-        var rows: [CacheKey: StoredEntry] = [:]
-        var clock = HybridLogicalClock()
-        var sequence: UInt64 = 0
-        var watermark = ChangeSequence.zero
-        var deadLetters: [DeadLetter] = []
+    struct State {
+        var file: SimulatedFile
+        /// The file as it would be found after a power cut.
+        var synced: SimulatedFile
+        var nodes: SeededRandom
         var failure: CacheError?
         var readFailure: CacheError?
         var feedFailure: CacheError?
@@ -32,12 +32,34 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         func release() { store.state.withLock { if $0.lease == number { $0.lease = nil } } }
     }
 
-    private let state = Mutex(State())
-    private let clock: any CacheClock
+    let state: Mutex<State>
+    let clock: any CacheClock
+    let isRelaxed: Bool
 
-    /// An empty store.
-    public init(clock: any CacheClock) {
+    /// A store on a file, an empty one unless another is given.
+    ///
+    /// - Parameters:
+    ///   - isRelaxed: whether commits are synced only when they are given to the pusher, and lost in a power cut before that.
+    ///   - seed: what new node ids are drawn from.
+    public init(
+        clock: any CacheClock, file: SimulatedFile = .init(node: 1), isRelaxed: Bool = false, seed: UInt64 = 1
+    ) {
         self.clock = clock
+        self.isRelaxed = isRelaxed
+        state = Mutex(State(file: file, synced: file, nodes: SeededRandom(seed: seed)))
+    }
+
+    /// What is on disk now: to be opened again, or copied.
+    public var file: SimulatedFile { state.withLock { $0.file } }
+
+    /// What is on disk after a power cut. Numbers that were drawn are not drawn again.
+    public var fileAfterPowerCut: SimulatedFile {
+        state.withLock { state in
+            var file = state.synced
+            file.sequence = state.file.sequence
+            file.clock = state.file.clock
+            return file
+        }
     }
 
     /// While set, commits and fills throw it.
@@ -62,7 +84,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     public func alter(_ key: CacheKey) { state.withLock { _ = $0.altered.insert(key) } }
 
     /// What was given up on.
-    public var deadLetters: [DeadLetter] { state.withLock { $0.deadLetters } }
+    public var deadLetters: [DeadLetter] { file.deadLetters }
 
     /// This very store.
     public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? { self }
@@ -70,7 +92,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     /// What is held for each key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
         let entries = try using { state in
-            state.altered.isDisjoint(with: keys) ? keys.map { state.rows[$0] } : nil
+            state.altered.isDisjoint(with: keys) ? keys.map { state.file.rows[$0] } : nil
         }
         guard let entries else { throw Self.tampered }
         return entries
@@ -84,32 +106,24 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     @discardableResult
     public func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
         let now = clock.now()
-        return try using(writing: true) { state in changes.map { Self.apply($0, .local, now, &state) } }
+        return try using(writing: true) { state in
+            return changes.map { change in
+                state.altered.remove(change.key)
+                return state.file.store(change, .local, at: now)
+            }
+        }
     }
 
     /// Every call goes through here: a store that was told to fail, or is closed, says so and changes nothing.
-    private func using<Result>(
-        writing: Bool = false, _ body: (inout sending State) -> sending Result
+    func using<Result>(
+        writing: Bool = false, _ body: (inout sending State) throws(CacheError) -> sending Result
     ) throws(CacheError) -> Result {
-        let result: Swift.Result<Result, CacheError> = state.withLock { state in
-            if state.isClosed { return .failure(CacheError(.shutdown, "the store was closed; open it again")) }
-            if let failure = writing ? state.failure : state.readFailure { return .failure(failure) }
-            return .success(body(&state))
+        try state.withLock { state throws(CacheError) in
+            if state.isClosed { throw CacheError(.shutdown, "the store was closed; open it again") }
+            if let failure = writing ? state.failure : state.readFailure { throw failure }
+            defer { if !isRelaxed { state.synced = state.file } }
+            return try body(&state)
         }
-        return try result.get()
-    }
-
-    private static func apply(
-        _ change: LocalChange, _ origin: EntryOrigin, _ now: Timestamp, _ state: inout State
-    ) -> ChangeSequence {
-        state.sequence += 1
-        state.altered.remove(change.key)
-        let sequence = ChangeSequence(state.sequence)
-        state.rows[change.key] = StoredEntry(
-            value: change.value, form: change.value == nil ? .plain : change.form, mode: change.mode,
-            version: Version(stamp: state.clock.next(at: now), node: 1), sequence: sequence, origin: origin,
-            expiresAt: change.expiresAt, staleAt: change.staleAt)
-        return sequence
     }
 
     /// Keeps values from the remote where nothing changed meanwhile.
@@ -118,10 +132,12 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         let now = clock.now()
         return try using(writing: true) { state in
             fills.map { fill in
-                let row = state.rows[fill.change.key]
-                let isPending = row.map { $0.origin == .local && $0.sequence > state.watermark } ?? false
-                guard row?.sequence == fill.expected, !isPending else { return false }
-                _ = Self.apply(fill.change, .remote, now, &state)
+                let row = state.file.rows[fill.change.key]
+                guard row?.sequence == fill.expected, row.map({ !state.file.isPending($0) }) ?? true else {
+                    return false
+                }
+                state.altered.remove(fill.change.key)
+                _ = state.file.store(fill.change, .remote, at: now)
                 return true
             }
         }
@@ -133,9 +149,13 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     ) async throws(CacheError) -> [Change] {
         try takeFeedFailure()
         let changes: [Change]? = try using { state in
+            // What the pusher is given has been synced.
+            state.synced = state.file
             var bytes = 0
             var changes: [Change] = []
-            let rows = state.rows.filter { $0.value.sequence > after && (origin == nil || $0.value.origin == origin) }
+            let rows = state.file.rows.filter {
+                $0.value.sequence > after && (origin == nil || $0.value.origin == origin)
+            }
             for (key, entry) in rows.sorted(by: { $0.value.sequence < $1.value.sequence }) {
                 bytes += entry.value?.count ?? 0
                 if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
@@ -160,10 +180,11 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     public func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
         try takeFeedFailure()
         return try using { state in
-            let rows = state.rows.filter { $0.value.sequence > after }
+            let rows = state.file.rows.filter { $0.value.sequence > after }
                 .sorted { $0.value.sequence < $1.value.sequence }
             let page = rows.prefix(limit)
-            let last = page.count == rows.count ? ChangeSequence(state.sequence) : page.last?.value.sequence ?? after
+            let last =
+                page.count == rows.count ? ChangeSequence(state.file.sequence) : page.last?.value.sequence ?? after
             let intact = page.filter { !state.altered.contains($0.key) }
             return ChangedKeys(
                 keys: intact.map { ChangedKeys.Element(key: $0.key, sequence: $0.value.sequence) }, through: last,
@@ -173,24 +194,16 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// The highest sequence.
     public func lastSequence() async throws(CacheError) -> ChangeSequence {
-        try using { ChangeSequence($0.sequence) }
+        try using { ChangeSequence($0.file.sequence) }
     }
 
     /// The watermark.
-    public func watermark() async throws(CacheError) -> ChangeSequence { try using { $0.watermark } }
-
-    /// Moves the watermark up.
-    public func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {
-        try using(writing: true) { state in
-            state.watermark = max(state.watermark, sequence)
-            state.deadLetters += deadLetters
-        }
-    }
+    public func watermark() async throws(CacheError) -> ChangeSequence { try using { $0.file.watermark } }
 
     /// What waits.
     public func backlog() async throws(CacheError) -> Backlog {
         try using { state in
-            let pending = state.rows.values.filter { $0.origin == .local && $0.sequence > state.watermark }
+            let pending = state.file.rows.values.filter { state.file.isPending($0) }
             return Backlog(
                 changes: pending.count, bytes: pending.reduce(0) { $0 + ($1.value?.count ?? 0) },
                 oldest: pending.map(\.version.time).min())
@@ -211,53 +224,6 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         return false
     }
 
-    /// Rows under another key, in order of their changes.
-    public func rows(
-        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
-    ) async throws(CacheError) -> ResealStep {
-        try using { state in
-            var step = ResealStep()
-            var bytes = 0
-            let start = ChangeSequence(UInt64(cursor?.position ?? 0))
-            let rows = state.rows.filter { $0.value.sequence > start }
-            for (key, entry) in rows.sorted(by: { $0.value.sequence < $1.value.sequence }) {
-                if step.rows.count >= limit || (!step.rows.isEmpty && bytes >= byteLimit) { return step }
-                step.scanned += 1
-                step.next = RowCursor(part: 0, position: Int64(entry.sequence.number))
-                guard case .sealed(let used) = entry.form, used != fingerprint else { continue }
-                guard Self.isSettled(entry, state) else {
-                    step.waiting += 1
-                    continue
-                }
-                bytes += entry.value?.count ?? 0
-                step.rows.append(Change(key: key, entry: entry))
-            }
-            step.next = nil
-            return step
-        }
-    }
-
-    /// Replaces values where nothing changed meanwhile.
-    @discardableResult
-    public func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] {
-        try using(writing: true) { state in
-            values.map { resealed in
-                guard let row = state.rows[resealed.key], row.sequence == resealed.expected,
-                    Self.isSettled(row, state), case .sealed(let used) = row.form, used != resealed.fingerprint
-                else { return false }
-                state.rows[resealed.key]?.value = resealed.value
-                state.rows[resealed.key]?.form = .sealed(resealed.fingerprint)
-                return true
-            }
-        }
-    }
-
-    private static func isSettled(_ row: StoredEntry, _ state: State) -> Bool {
-        let watermark = state.watermark
-        guard row.origin == .remote || row.sequence <= watermark else { return false }
-        return !state.deadLetters.contains { $0.sequence == row.sequence }
-    }
-
     /// The lease, once at a time.
     public func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? {
         try using { state in
@@ -273,17 +239,18 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         let backlog = try await backlog()
         return try using { state in
             LocalStoreStatistics(
-                entries: state.rows.values.filter { !$0.isTombstone }.count,
-                tombstones: state.rows.values.filter(\.isTombstone).count,
-                valueBytes: state.rows.values.reduce(0) { $0 + ($1.value?.count ?? 0) }, fileBytes: 0,
-                deadLetters: state.deadLetters.count, rowsByFingerprint: Self.rowsByFingerprint(state),
-                lastSequence: ChangeSequence(state.sequence), watermark: state.watermark, backlog: backlog)
+                entries: state.file.rows.values.filter { !$0.isTombstone }.count,
+                tombstones: state.file.rows.values.filter(\.isTombstone).count,
+                valueBytes: state.file.rows.values.reduce(0) { $0 + ($1.value?.count ?? 0) }, fileBytes: 0,
+                deadLetters: state.file.deadLetters.count, parked: state.file.parked.count,
+                conflicts: state.file.conflicts.count, rowsByFingerprint: Self.rowsByFingerprint(state),
+                lastSequence: ChangeSequence(state.file.sequence), watermark: state.file.watermark, backlog: backlog)
         }
     }
 
     private static func rowsByFingerprint(_ state: State) -> [KeyFingerprint: Int] {
         var counts: [KeyFingerprint: Int] = [:]
-        for row in state.rows.values {
+        for row in state.file.rows.values {
             if case .sealed(let fingerprint) = row.form { counts[fingerprint, default: 0] += 1 }
         }
         return counts

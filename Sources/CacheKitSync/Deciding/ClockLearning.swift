@@ -1,0 +1,37 @@
+import CacheKit
+
+/// When the remote is asked for its time, and what that says of this machine's clock.
+struct ClockLearning: Sendable {
+    /// Differences below this are left to whoever keeps the machine's time.
+    static let tolerance = Duration.milliseconds(250)
+
+    private let interval: Duration
+    private var asked: (wall: Timestamp, uptime: Duration)?
+
+    init(interval: Duration) {
+        self.interval = interval
+    }
+
+    /// Whether the remote's time should be asked for: it was not yet, or long ago, or the clock jumped since.
+    func isDue(wall: Timestamp, uptime: Duration) -> Bool {
+        guard let asked else { return true }
+        let passed = uptime - asked.uptime
+        let jump = asked.wall.advanced(by: passed).duration(to: wall)
+        return passed >= interval || abs(jump.wholeMilliseconds) > 1_000
+    }
+
+    /// After a failure the next try asks again.
+    mutating func forget() { asked = nil }
+
+    /// What to add to the clock, given the remote's time and when this machine asked and was answered.
+    mutating func learn(
+        _ remote: Timestamp, askedAt: Timestamp, answeredAt: Timestamp, uptime: Duration
+    ) -> Duration {
+        let trip = max(.zero, askedAt.duration(to: answeredAt))
+        let difference = answeredAt.duration(to: remote.advanced(by: trip / 2))
+        let isSure = abs(difference.wholeMilliseconds) > max(Self.tolerance, trip).wholeMilliseconds
+        let correction = isSure ? difference : .zero
+        asked = (answeredAt.advanced(by: correction), uptime)
+        return correction
+    }
+}

@@ -1,0 +1,317 @@
+import CacheKit
+import CacheKitCore
+
+/// Decides what happens to one batch of changes: steps out, what came of them in; no clock, no I/O.
+///
+/// Each change goes through stamping, sending, and, where it lost, taking over what the remote holds, until it has its one
+/// outcome. A batch that could not be finished is read from the feed again, which changes nothing the second time.
+struct Delivery: Sendable {
+    enum Step: Sendable {
+        /// Give versions; answered by ``restamped(_:)``.
+        case restamp([Restamp])
+        /// Send; answered by ``weighed(_:)``.
+        case push([BucketPush])
+        /// Send without versions; answered by ``written(_:)``.
+        case write([RemoteWrite])
+        /// Look at what changes lost against; answered by ``inspected(_:at:checking:)``.
+        case inspect([CacheKey])
+        /// Take it over; answered by ``resolved(_:)``.
+        case resolve([Resolution])
+        /// Every change has its outcome.
+        case finished
+        /// Another node uses this one's id: give it a new one, and begin anew.
+        case reidentify
+        /// It can't be finished now.
+        case failed(CacheError)
+    }
+
+    enum Phase: Sendable {
+        case stamp(above: Version?)
+        case send
+        case inspect(Resolution.Loss)
+        case resolve(Resolution)
+        case done(Outcome)
+    }
+
+    struct Item: Sendable {
+        var change: Change
+        let bucket: Int
+        let policy: SyncPolicy
+        var phase: Phase
+        var base: [ValueFingerprint]
+        /// Never sent before this batch.
+        let isFirstSend: Bool
+        /// How often it was given a version above the remote's.
+        var raises = 0
+        var wasExpired = false
+    }
+
+    /// What holds for the whole batch.
+    struct Terms: Sendable {
+        var node: UInt64
+        var sentThrough: ChangeSequence
+        /// Changes from before this moment were stamped while disconnected.
+        var connectedSince: Timestamp?
+        var lateAfter: Duration
+        var tombstoneLife: Duration
+        var attemptsPerChange: Int
+        /// Sending again what had an outcome before: nothing that comes of it changes that.
+        var isResend = false
+    }
+
+    /// A change's version may be raised this often against a remote that keeps moving.
+    static let mostRaises = 8
+
+    let terms: Terms
+    let last: ChangeSequence
+    var items: [Item]
+    /// The mark that each push found, for the ledger.
+    var observations: [(bucket: Int, found: UInt64?, mark: UInt64)] = []
+    /// How often the remote refused a change by itself, in earlier tries and this one.
+    var refusals: [ChangeSequence: Int]
+    private(set) var firstRefusal: CacheError?
+    var failure: CacheError?
+    var needsIdentity = false
+    private var ledger: MarkLedger
+    /// When the last push was made.
+    private(set) var weighedAt: Timestamp
+    /// The items that the last step was about.
+    private var asked: [Int] = []
+    private var askedByPush: [[Int]] = []
+
+    init(
+        _ changes: [Change], _ terms: Terms, _ ledger: MarkLedger, _ refusals: [ChangeSequence: Int], now: Timestamp,
+        bucket: (CacheKey) -> Int, policy: (CacheKey) -> SyncPolicy
+    ) {
+        self.terms = terms
+        self.ledger = ledger
+        weighedAt = now
+        self.refusals = refusals
+        last = changes.last?.entry.sequence ?? .zero
+        items = changes.map { change in
+            let isFirstSend = !terms.isResend && change.entry.sequence > terms.sentThrough
+            let version = change.entry.version
+            let isAhead = version.time > now.advanced(by: .seconds(1)) || version.node != terms.node
+            return Item(
+                change: change, bucket: bucket(change.key), policy: policy(change.key),
+                phase: isFirstSend && isAhead ? .stamp(above: nil) : .send, base: change.entry.base,
+                isFirstSend: isFirstSend)
+        }
+    }
+
+    /// What to do next, given the remote's time.
+    mutating func next(at now: Timestamp) -> Step {
+        if needsIdentity { return .reidentify }
+        if let failure { return .failed(failure) }
+        let stamping = indices { if case .stamp = $0.phase { true } else { false } }
+        if !stamping.isEmpty { return restamp(stamping) }
+        let sending = indices { if case .send = $0.phase { true } else { false } }
+        let single = sending.filter { items[$0].policy.isSingleWriter }
+        if !single.isEmpty { return write(single, at: now) }
+        if !sending.isEmpty { return push(sending, at: now) }
+        let inspecting = indices { if case .inspect = $0.phase { true } else { false } }
+        if !inspecting.isEmpty {
+            asked = inspecting
+            return .inspect(inspecting.map { items[$0].change.key })
+        }
+        let resolutions = indices { if case .resolve = $0.phase { true } else { false } }
+        guard resolutions.isEmpty else {
+            asked = resolutions
+            return .resolve(
+                resolutions.compactMap {
+                    if case .resolve(let resolution) = items[$0].phase { resolution } else { nil }
+                })
+        }
+        if let firstRefusal { return .failed(firstRefusal) }
+        return .finished
+    }
+
+    private func indices(where condition: (Item) -> Bool) -> [Int] {
+        items.indices.filter { condition(items[$0]) }
+    }
+
+    private mutating func restamp(_ indices: [Int]) -> Step {
+        asked = indices
+        return .restamp(
+            indices.map { index in
+                var above: Version?
+                if case .stamp(let version) = items[index].phase { above = version }
+                return Restamp(
+                    key: items[index].change.key, sequence: items[index].change.entry.sequence, above: above)
+            })
+    }
+
+    /// The new versions; the ends of what was set back move with it.
+    mutating func restamped(_ versions: [Version?]) {
+        for (index, version) in zip(asked, versions) {
+            guard let version else {
+                items[index].phase = .done(.superseded)
+                continue
+            }
+            let old = items[index].change.entry.version
+            if case .stamp(above: nil) = items[index].phase, version.time < old.time {
+                let difference = old.time.duration(to: version.time)
+                items[index].change.entry.expiresAt = items[index].change.entry.expiresAt.advanced(by: difference)
+            }
+            items[index].change.entry.version = version
+            items[index].phase = .send
+        }
+    }
+
+    private mutating func write(_ indices: [Int], at now: Timestamp) -> Step {
+        asked = indices
+        return .write(
+            indices.map { index in
+                let key = items[index].change.key
+                guard let life = life(of: items[index], at: now), let value = items[index].change.entry.value else {
+                    items[index].wasExpired = items[index].change.entry.value != nil
+                    return RemoteWrite(key: key, action: .delete)
+                }
+                return RemoteWrite(key: key, action: .put(value, timeToLive: life))
+            })
+    }
+
+    private mutating func push(_ indices: [Int], at now: Timestamp) -> Step {
+        var pushes: [BucketPush] = []
+        askedByPush = []
+        weighedAt = now
+        for index in indices.sorted(by: { (items[$0].bucket, $0) < (items[$1].bucket, $1) }) {
+            let item = items[index]
+            let write: VersionedWrite
+            do {
+                write = try versionedWrite(index, at: now)
+            } catch {
+                return .failed(error)
+            }
+            if let last = pushes.indices.last, pushes[last].bucket == item.bucket, !pushes[last].isFull {
+                pushes[last].writes.append(write)
+                pushes[last].mark = max(pushes[last].mark, item.change.entry.sequence.number)
+                askedByPush[last].append(index)
+            } else {
+                pushes.append(
+                    BucketPush(
+                        bucket: item.bucket, writes: [write], node: terms.node,
+                        expectedMark: ledger.expectedMark(of: item.bucket), mark: item.change.entry.sequence.number,
+                        now: now))
+                askedByPush.append([index])
+            }
+        }
+        for index in pushes.indices {
+            observations.append((pushes[index].bucket, nil, pushes[index].mark))
+        }
+        return .push(pushes)
+    }
+
+    /// What came of the pushes of the last step.
+    mutating func weighed(_ answers: [BucketAnswer]) {
+        let first = observations.count - askedByPush.count
+        guard answers.count == askedByPush.count else {
+            failure = CacheError(.internalFault, "the remote store answered for another number of pushes")
+            return
+        }
+        var seen = Array(observations[first...])
+        observations.removeLast(askedByPush.count)
+        for (position, answer) in answers.enumerated() {
+            switch answer {
+            case .failed(let error):
+                for index in askedByPush[position] { refuse(index, error) }
+            case .weighed(let mark, let verdicts):
+                guard verdicts.count == askedByPush[position].count else {
+                    failure = CacheError(.internalFault, "the remote store gave another number of verdicts")
+                    return
+                }
+                seen[position].found = mark
+                observations.append(seen[position])
+                for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
+            }
+        }
+    }
+
+    /// Writes without versions were answered.
+    mutating func written(_ results: [RemoteWriteResult]) {
+        guard results.count == asked.count else {
+            failure = CacheError(.internalFault, "the remote store answered for another number of writes")
+            return
+        }
+        for (index, result) in zip(asked, results) {
+            switch result {
+            case .applied: items[index].phase = .done(items[index].wasExpired ? .expired : .applied)
+            case .failed(let error): refuse(index, error)
+            }
+        }
+    }
+
+    /// A change was refused by itself, or could not be carried.
+    mutating func refuse(_ index: Int, _ error: CacheError) {
+        guard error.concernsOneChange else {
+            failure = failure ?? error
+            return
+        }
+        if terms.isResend {
+            items[index].phase = .done(.applied)
+            return
+        }
+        let sequence = items[index].change.entry.sequence
+        let attempts = refusals[sequence, default: 0] + 1
+        refusals[sequence] = attempts
+        if attempts >= terms.attemptsPerChange {
+            items[index].phase = .done(.deadLettered(error))
+        } else {
+            firstRefusal = firstRefusal ?? error
+            // The others of the batch go on; this one is sent again with the next try.
+            items[index].phase = .done(.superseded)
+        }
+    }
+
+    /// What the remote holds in the place of changes that lost.
+    mutating func inspected(
+        _ views: [RemoteView], at now: Timestamp,
+        checking: (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
+    ) {
+        guard views.count == asked.count else {
+            failure = CacheError(.internalFault, "the remote store answered for another number of keys")
+            return
+        }
+        for (index, view) in zip(asked, views) {
+            guard case .inspect(let loss) = items[index].phase else { continue }
+            let winner = Self.winner(items[index].change, view.entry, at: now, checking)
+            items[index].phase = .resolve(
+                Resolution(sequence: items[index].change.entry.sequence, winner: winner, loss: loss))
+        }
+    }
+
+    /// The value, if it can be opened; else nothing that lasts, so that the next read asks the remote.
+    private static func winner(
+        _ change: Change, _ entry: RemoteEntry?, at now: Timestamp,
+        _ checking: (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
+    ) -> LocalChange {
+        guard let entry, let value = try? checking(change.key, entry.value) else {
+            return LocalChange(key: change.key, value: nil, form: .plain, mode: change.entry.mode, expiresAt: now)
+        }
+        return LocalChange(
+            key: change.key, value: entry.value, form: value.form, mode: value.mode,
+            expiresAt: now.advanced(by: entry.remaining ?? value.timeToLive))
+    }
+
+    /// Which rows were replaced; the others had been written anew.
+    mutating func resolved(_ replaced: [Bool]) {
+        for (index, isReplaced) in zip(asked, replaced) {
+            guard case .resolve(let resolution) = items[index].phase else { continue }
+            items[index].phase = .done(isReplaced ? .lost(resolution.loss) : .superseded)
+        }
+    }
+}
+
+extension BucketPush {
+    /// A script call is bounded in keys and bytes; a larger value goes alone.
+    fileprivate var isFull: Bool {
+        writes.count >= 256 || writes.reduce(0) { $0 + $1.byteCount } >= 256 << 10
+    }
+}
+
+extension VersionedWrite {
+    fileprivate var byteCount: Int {
+        if case .put(let value, _) = action { return value.count }
+        return 0
+    }
+}

@@ -1,0 +1,37 @@
+import CacheKit
+
+/// What became of a change: each has exactly one.
+enum Outcome: Sendable, Equatable {
+    case applied
+    /// Another change of its key was committed while it was on its way.
+    case superseded
+    case lost(Resolution.Loss)
+    case expired
+    case parked(ParkedChange.Reason)
+    case deadLettered(CacheError)
+
+    static func == (left: Outcome, right: Outcome) -> Bool {
+        switch (left, right) {
+        case (.applied, .applied), (.superseded, .superseded), (.expired, .expired): true
+        case (.lost(let one), .lost(let other)): one == other
+        case (.parked(let one), .parked(let other)): one == other
+        case (.deadLettered(let one), .deadLettered(let other)): one.code == other.code
+        default: false
+        }
+    }
+}
+
+extension SyncOutcomes {
+    mutating func count(_ outcome: Outcome) {
+        switch outcome {
+        case .applied: applied += 1
+        case .superseded: superseded += 1
+        case .lost(.stale): stale += 1
+        case .lost(.foreign): foreign += 1
+        case .lost(.absent): absent += 1
+        case .expired: expired += 1
+        case .parked: parked += 1
+        case .deadLettered: deadLettered += 1
+        }
+    }
+}

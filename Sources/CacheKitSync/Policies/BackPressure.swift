@@ -1,0 +1,43 @@
+import CacheKit
+import CacheKitCore
+
+/// What happens to writes while too many changes wait for the remote.
+public struct BackPressure: Sendable, Equatable {
+    /// What a write meets at the bound.
+    public enum Response: Sendable, Equatable {
+        /// It waits for room, at most so long, and is then refused.
+        case block(timeout: Duration)
+        /// It is refused at once.
+        case reject
+        /// It is committed, and acknowledged only when the remote has it, or refused after so long; it stays pending then.
+        case writeThrough(timeout: Duration)
+    }
+
+    /// The most changes that may be pending; `nil` for any number, as far as the store's size limit goes.
+    public var changes: Int?
+    /// The most bytes of values that may be pending; `nil` for any number.
+    public var bytes: Int?
+    /// What a write meets at the bound. Default: waits five seconds.
+    public var response = Response.block(timeout: .seconds(5))
+
+    /// No bound but the store's own.
+    public init() {}
+
+    /// Whether a backlog is at the bound.
+    func isReached(by backlog: Backlog) -> Bool {
+        backlog.changes >= changes ?? .max || backlog.bytes >= bytes ?? .max
+    }
+
+    func validate() throws(CacheError) {
+        guard changes ?? 1 >= 1, bytes ?? 1 >= 1 else {
+            throw CacheError(.invalidConfiguration, "sync.backPressure.changes and bytes are positive")
+        }
+        switch response {
+        case .reject: break
+        case .block(let timeout), .writeThrough(let timeout):
+            guard timeout > .zero else {
+                throw CacheError(.invalidConfiguration, "sync.backPressure: the timeout is positive")
+            }
+        }
+    }
+}

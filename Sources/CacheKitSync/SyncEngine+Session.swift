@@ -1,0 +1,244 @@
+import CacheKit
+import CacheKitCore
+import Logging
+import Synchronization
+
+/// One session: from the lease until nothing is left, or until something fails.
+extension SyncEngine {
+    func session() async -> Next {
+        do throws(CacheError) {
+            guard !Task.isCancelled else { return .rest }
+            guard let lease = try await local.acquirePusherLease() else {
+                state.withLock { state in
+                    state.isStandingBy = true
+                    state.stall.rested()
+                }
+                return .standBy
+            }
+            defer { lease.release() }
+            try await begin()
+            return await act()
+        } catch {
+            // A try that was cut short says nothing about the remote.
+            if Task.isCancelled { return .rest }
+            return next(after: error)
+        }
+    }
+
+    /// Nothing is asked of the remote while nothing is pending and nothing was lost.
+    private func begin() async throws(CacheError) {
+        let sending = try await local.sendingState()
+        let bucketCount = remote.bucketCount
+        state.withLock { state in
+            state.isStandingBy = false
+            state.machine.begin(sending, bucketCount: bucketCount)
+        }
+    }
+
+    /// Before the first batch of a session: the remote's time, the marks where they may have changed, and an end to what
+    /// other connections still hold.
+    private func contact() async throws(CacheError) {
+        try await survey()
+        let (needsMarks, node, buckets) = state.withLock { state in
+            (state.machine.needsMarks, state.machine.sending.node, state.machine.ledger.expected.keys.sorted())
+        }
+        if needsMarks {
+            let marks = buckets.isEmpty ? [] : try await remote.marks(of: node, in: buckets)
+            let found = Array(zip(buckets, marks))
+            state.withLock { $0.machine.compared(found.map { (bucket: $0.0, mark: $0.1) }) }
+        }
+        let (needsFence, note) = state.withLock { ($0.needsFence, $0.machine.sending.fence) }
+        if needsFence {
+            let fence = try await remote.fence(note)
+            try await local.beginSending(through: .zero, fence: fence)
+            state.withLock { $0.needsFence = false }
+        }
+    }
+
+    private func survey() async throws(CacheError) {
+        let asked = clock.now()
+        let uptime = clock.uptime()
+        guard state.withLock({ $0.learning.isDue(wall: asked, uptime: uptime) }) else { return }
+        let survey = try await remote.survey()
+        let answered = clock.now()
+        let (correction, isNewlyEvicting) = state.withLock { state in
+            let isNew = survey.evictsRecords == true && state.evictsRecords != true
+            state.evictsRecords = survey.evictsRecords
+            let correction = state.learning.learn(
+                survey.time, askedAt: asked, answeredAt: answered, uptime: clock.uptime())
+            return (correction, isNew)
+        }
+        if correction != .zero {
+            clock.correct(by: correction)
+            logger.notice(
+                "this machine's clock differs from the remote's, which is followed from now on",
+                metadata: ["milliseconds": "\(correction.wholeMilliseconds)"])
+        }
+        if isNewlyEvicting { logger.warning("\(Self.evictionWarning)") }
+        state.withLock { $0.machine.connected(at: clock.now()) }
+    }
+
+    private func act() async -> Next {
+        await withTaskGroup(of: SyncStateMachine.End.self) { group in
+            var hasContact = false
+            while true {
+                let action = state.withLock { state in
+                    if Task.isCancelled { state.machine.cancel() }
+                    return state.machine.next(now: clock.now())
+                }
+                do throws(CacheError) {
+                    switch action {
+                    case .load(let after, let limit, let bytes):
+                        let changes = try await local.changes(
+                            after: after, origin: .local, limit: limit, byteLimit: bytes)
+                        let isNeeded = !changes.isEmpty || state.withLock { $0.machine.needsMarks }
+                        if isNeeded, !hasContact {
+                            // Before the changes are looked at: what the remote's time says decides about them.
+                            try await contact()
+                            hasContact = true
+                        }
+                        let delivery = state.withLock {
+                            $0.machine.loaded(changes, now: clock.now(), bucket: remote.bucket(of:))
+                        }
+                        if let delivery { try await prepare(delivery) }
+                    case .rewind(let step):
+                        try await take(step)
+                    case .deliver(let delivery):
+                        group.addTask { await self.carry(delivery) }
+                    case .awaitDelivery:
+                        guard let end = await group.next() else { break }
+                        state.withLock { $0.machine.delivered(end, fraction: .random(in: 0..<1)) }
+                    case .settle(let settlement):
+                        try await local.settle(settlement)
+                        note(settlement)
+                        state.withLock { state in
+                            state.machine.settled()
+                            state.stall.progressed(at: clock.now())
+                        }
+                        gate.settled(through: settlement.through)
+                    case .reidentify:
+                        _ = try await local.reidentify()
+                        logger.warning(
+                            "another node writes under this one's id (a copied or restored file?); this one has a new id now"
+                        )
+                        return .again
+                    case .rest:
+                        state.withLock { $0.stall.rested() }
+                        return .rest
+                    case .retry(let pause):
+                        state.withLock { state in
+                            state.learning.forget()
+                            state.needsFence = state.machine.policies.hasSingleWriters
+                        }
+                        noteFailure(at: clock.now())
+                        return .retry(after: pause)
+                    }
+                } catch {
+                    state.withLock { state in
+                        if Task.isCancelled {
+                            state.machine.cancel()
+                        } else {
+                            state.machine.failed(error, fraction: .random(in: 0..<1))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func next(after error: CacheError) -> Next {
+        let action = state.withLock { state in
+            state.machine.failed(error, fraction: .random(in: 0..<1))
+            return state.machine.next(now: clock.now())
+        }
+        guard case .retry(let pause) = action else { return .rest }
+        noteFailure(at: clock.now())
+        return .retry(after: pause)
+    }
+
+    /// What has to be durable before a batch may be sent: its versions, and that they may be known elsewhere.
+    private func prepare(_ delivery: Delivery) async throws(CacheError) {
+        var delivery = delivery
+        let now = clock.now()
+        if case .restamp(let stamps) = delivery.next(at: now) {
+            delivery.restamped(try await local.restamp(stamps, at: now))
+        }
+        if !delivery.terms.isResend, delivery.last > delivery.terms.sentThrough {
+            try await local.beginSending(through: delivery.last, fence: nil)
+        }
+        state.withLock { $0.machine.prepared(delivery) }
+    }
+
+    private func take(_ step: Rewind.Step) async throws(CacheError) {
+        switch step {
+        case .plant(let pushes):
+            for answer in pushes.isEmpty ? [] : try await remote.push(pushes) {
+                if case .failed(let error) = answer { throw error }
+            }
+            state.withLock { $0.machine.rewind?.planted() }
+        case .load(let after, let through):
+            let changes = try await local.settledChanges(
+                after: after, through: through, limit: configuration.batchChanges,
+                byteLimit: configuration.batchBytes)
+            let delivery = state.withLock {
+                $0.machine.rewound(changes, now: clock.now(), bucket: remote.bucket(of:))
+            }
+            if let delivery { try await prepare(delivery) }
+        case .restore(let pushes):
+            let answers = try await remote.push(pushes)
+            state.withLock { $0.machine.restored(answers) }
+        }
+    }
+
+    /// Carries one batch to its outcomes.
+    private func carry(_ delivery: Delivery) async -> SyncStateMachine.End {
+        var delivery = delivery
+        do throws(CacheError) {
+            while true {
+                let now = clock.now()
+                switch delivery.next(at: now) {
+                case .restamp(let stamps): delivery.restamped(try await local.restamp(stamps, at: now))
+                case .push(let pushes): delivery.weighed(try await remote.push(pushes))
+                case .write(let writes): delivery.written(try await remote.write(writes))
+                case .inspect(let keys):
+                    delivery.inspected(try await remote.inspect(keys), at: now, checking: checkingValue)
+                case .resolve(let resolutions): delivery.resolved(try await local.resolve(resolutions))
+                case .finished: return .finished(delivery)
+                case .reidentify: return .needsIdentity(delivery)
+                case .failed(let error): return .failed(error, delivery)
+                }
+            }
+        } catch {
+            return .failed(error, delivery)
+        }
+    }
+
+    /// A loss that nobody told of is found out while nothing is sent, too.
+    func compareMarksNowAndThen() {
+        let uptime = clock.uptime()
+        state.withLock { state in
+            guard uptime - (state.marksComparedAt ?? uptime) >= configuration.marksInterval else {
+                state.marksComparedAt = state.marksComparedAt ?? uptime
+                return
+            }
+            state.marksComparedAt = uptime
+            state.machine.suspectLoss()
+        }
+    }
+
+    /// One step of removing records that ended long ago, now and then.
+    func sweepRecords() async {
+        let uptime = clock.uptime()
+        let step = state.withLock { state -> (bucket: Int, cursor: UInt64)? in
+            guard state.machine.lastError == nil, state.sweep.isDue(uptime: uptime) else { return nil }
+            return (state.sweep.bucket, state.sweep.cursor)
+        }
+        guard let step else { return }
+        let ended = clock.now().advanced(by: .zero - configuration.recordRetention)
+        // It is tried again when it is due; an unreachable remote is noticed by whoever has something to send.
+        guard let result = try? await remote.sweep(bucket: step.bucket, from: step.cursor, endedBefore: ended) else {
+            return
+        }
+        state.withLock { $0.sweep.stepped(next: result.next) }
+    }
+}

@@ -1,0 +1,118 @@
+public import CacheKit
+public import CacheKitCore
+import Synchronization
+
+extension SimulatedLocalStore {
+    /// Who sends, and how far it got.
+    public func sendingState() async throws(CacheError) -> SendingState {
+        try using { state in
+            SendingState(
+                node: state.file.node, watermark: state.file.watermark,
+                sentThrough: max(state.file.sentThrough, state.file.watermark), marks: state.file.marks,
+                fence: state.file.fence)
+        }
+    }
+
+    /// Notes what may reach the remote.
+    public func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
+        try using(writing: true) { state in
+            state.file.sentThrough = max(state.file.sentThrough, sequence)
+            if let fence { state.file.fence = fence }
+            state.synced = state.file
+        }
+    }
+
+    /// Moves the watermark up.
+    public func settle(_ settlement: Settlement) async throws(CacheError) {
+        try using(writing: true) { state throws(CacheError) in
+            guard settlement.through.number <= state.file.sequence else {
+                throw CacheError(
+                    .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
+            }
+            state.file.watermark = max(state.file.watermark, settlement.through)
+            state.file.deadLetters += settlement.deadLetters
+            state.file.parked += settlement.parked
+            guard let marks = settlement.marks else { return }
+            var kept = state.file.marks?.bucketCount == marks.bucketCount ? state.file.marks?.sequences ?? [:] : [:]
+            kept.merge(marks.sequences) { $1 }
+            state.file.marks = RemoteMarks(bucketCount: marks.bucketCount, sequences: kept)
+        }
+    }
+
+    /// Settled changes, for sending again.
+    public func settledChanges(
+        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        let last = try using { min(through, $0.file.watermark) }
+        let setAside = try using { state in
+            Set(state.file.deadLetters.map(\.sequence) + state.file.parked.map(\.sequence))
+        }
+        var changes: [Change] = []
+        var bytes = 0
+        for change in try await self.changes(after: after, origin: .local, limit: .max, byteLimit: .max) {
+            guard change.entry.sequence <= last else { break }
+            if setAside.contains(change.entry.sequence) { continue }
+            bytes += change.entry.value?.count ?? 0
+            if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
+            changes.append(change)
+        }
+        return changes
+    }
+
+    /// Replaces rows that lost.
+    @discardableResult
+    public func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
+        let now = clock.now()
+        return try using(writing: true) { state in
+            return resolutions.map { resolution in
+                let key = resolution.winner.key
+                guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
+                state.file.conflicts.append(.init(loss: resolution.loss, change: Change(key: key, entry: row)))
+                if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
+                _ = state.file.store(resolution.winner, resolution.isChange ? .local : .remote, at: now)
+                return true
+            }
+        }
+    }
+
+    /// Gives changes other versions.
+    public func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
+        try using(writing: true) { state in
+            var setBack = HybridLogicalClock()
+            var highest: UInt64 = 0
+            let versions = stamps.map { stamp -> Version? in
+                guard var row = state.file.rows[stamp.key], row.sequence == stamp.sequence else { return nil }
+                var issued = row.version.stamp
+                if let above = stamp.above {
+                    state.file.clock.observe(above.stamp)
+                    issued = state.file.clock.next(at: now)
+                } else if row.version.time > now {
+                    issued = setBack.next(at: now)
+                    let difference = now.duration(to: row.version.time)
+                    row.expiresAt = row.expiresAt.advanced(by: .zero - difference)
+                    row.staleAt = row.staleAt.advanced(by: .zero - difference)
+                }
+                highest = max(highest, issued)
+                row.version = Version(stamp: issued, node: state.file.node)
+                state.file.rows[stamp.key] = row
+                return row.version
+            }
+            let last = Version(stamp: state.file.clock.last, node: 0).time
+            if last > now.advanced(by: .seconds(1)), highest > 0 {
+                state.file.clock = HybridLogicalClock(last: highest)
+            }
+            return versions
+        }
+    }
+
+    /// Draws another node id.
+    public func reidentify() async throws(CacheError) -> UInt64 {
+        try using(writing: true) { state in
+            state.file.node = state.nodes.next() | 1
+            state.file.marks = nil
+            state.file.fence = nil
+            state.file.sentThrough = state.file.watermark
+            return state.file.node
+        }
+    }
+}

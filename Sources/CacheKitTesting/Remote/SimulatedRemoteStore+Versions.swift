@@ -1,0 +1,63 @@
+public import CacheKit
+public import CacheKitCore
+
+extension SimulatedRemoteStore {
+    /// Few, so that keys meet in them.
+    public var bucketCount: Int { 16 }
+
+    /// By the bytes of the key.
+    public func bucket(of key: CacheKey) -> Int {
+        key.string.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xFFFF } % bucketCount
+    }
+
+    /// Weighs and applies writes, as docs/sync.md says.
+    public func push(_ pushes: [BucketPush]) async throws(CacheError) -> [BucketAnswer] {
+        try await writing { held, refused, now in
+            pushes.map { push in
+                var weighed = push
+                weighed.writes = push.writes.filter { refused[$0.key] == nil }
+                guard case .weighed(let mark, var verdicts) = held.push(weighed, at: now) else {
+                    return .failed(Self.fault)
+                }
+                for (index, write) in push.writes.enumerated() {
+                    if let refusal = refused[write.key] { verdicts.insert(.failed(refusal), at: index) }
+                }
+                return .weighed(mark: mark, verdicts: verdicts)
+            }
+        }
+    }
+
+    private static var fault: CacheError { CacheError(.internalFault, "the model gave no verdicts") }
+
+    /// The marks of a node.
+    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+        try asking { held, _ in buckets.map { held.buckets[$0]?.marks[node] } }
+    }
+
+    /// Value, life and record of each key.
+    public func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] {
+        try asking { held, now in
+            keys.map { key in
+                RemoteView(
+                    entry: held.entry(key, at: now), record: held.buckets[self.bucket(of: key)]?.records[key])
+            }
+        }
+    }
+
+    /// The clock that the store was given.
+    public func survey() async throws(CacheError) -> RemoteSurvey {
+        try asking { _, now in RemoteSurvey(time: now, evictsRecords: false) }
+    }
+
+    /// Removes ended records, a bucket at a time.
+    public func sweep(
+        bucket: Int, from cursor: UInt64, endedBefore time: Timestamp
+    ) async throws(CacheError) -> SweepStep {
+        try await writing { held, _, _ in
+            SweepStep(next: 0, removed: held.sweep(bucket: bucket, endedBefore: time))
+        }
+    }
+
+    /// There are no connections.
+    public func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try asking { _, _ in [1] } }
+}
