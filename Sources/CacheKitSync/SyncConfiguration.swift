@@ -10,6 +10,8 @@ public struct SyncConfiguration: Sendable {
     public var firstBackoff: Duration = .milliseconds(40)
     /// The longest wait between two tries. Default 10 s.
     public var longestBackoff: Duration = .seconds(10)
+    /// Where the share of each wait comes from, 0 to 1; tests give their own.
+    public var jitter: @Sendable () -> Double = { .random(in: 0..<1) }
     /// How often a change that the remote refuses by itself is tried before it becomes a dead letter. Default 3.
     public var attemptsPerChange: Int = 3
     /// How long an idle engine waits before it looks for changes that another process committed. Default one second.

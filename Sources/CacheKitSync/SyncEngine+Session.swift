@@ -107,7 +107,10 @@ extension SyncEngine {
                         group.addTask { await self.carry(delivery) }
                     case .awaitDelivery:
                         guard let end = await group.next() else { break }
-                        state.withLock { $0.machine.delivered(end, fraction: .random(in: 0..<1)) }
+                        state.withLock { state in
+                            if Task.isCancelled { state.machine.cancel() }
+                            state.machine.delivered(end, fraction: configuration.jitter())
+                        }
                     case .settle(let settlement):
                         try await local.settle(settlement)
                         note(settlement)
@@ -138,7 +141,7 @@ extension SyncEngine {
                         if Task.isCancelled {
                             state.machine.cancel()
                         } else {
-                            state.machine.failed(error, fraction: .random(in: 0..<1))
+                            state.machine.failed(error, fraction: configuration.jitter())
                         }
                     }
                 }
@@ -148,7 +151,7 @@ extension SyncEngine {
 
     private func next(after error: CacheError) -> Next {
         let action = state.withLock { state in
-            state.machine.failed(error, fraction: .random(in: 0..<1))
+            state.machine.failed(error, fraction: configuration.jitter())
             return state.machine.next(now: clock.now())
         }
         guard case .retry(let pause) = action else { return .rest }
@@ -160,7 +163,8 @@ extension SyncEngine {
     private func prepare(_ delivery: Delivery) async throws(CacheError) {
         var delivery = delivery
         let now = clock.now()
-        if case .restamp(let stamps) = delivery.next(at: now) {
+        let stamps = delivery.stampsNeeded()
+        if !stamps.isEmpty {
             delivery.restamped(try await local.restamp(stamps, at: now))
         }
         if !delivery.terms.isResend, delivery.last > delivery.terms.sentThrough {

@@ -134,8 +134,11 @@ final class SyncEngine: Synchronizer {
     private func pushAll(retrying: Bool) async -> Next {
         while let next = await turn.take({ await self.session() }), !Task.isCancelled {
             switch next {
-            case .again: recovered.set()
-            case .rest, .standBy: return next
+            case .again: continue
+            case .rest:
+                recovered.set()
+                return next
+            case .standBy: return next
             case .retry(let pause):
                 if !retrying || state.withLock({ $0.machine.activity == .paused }) { return next }
                 try? await clock.sleep(for: pause)

@@ -60,7 +60,9 @@ final class RecordingStore: LocalStore {
     ) async throws(CacheError) -> [Change] {
         try await store.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
     }
-    func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] { try await store.resolve(resolutions) }
+    func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
+        try await store.resolve(resolutions)
+    }
     func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
         try await store.restamp(stamps, at: now)
     }

@@ -72,7 +72,9 @@ struct Delivery: Sendable {
     private(set) var firstRefusal: CacheError?
     var failure: CacheError?
     var needsIdentity = false
-    private var ledger: MarkLedger
+    /// What is expected of each bucket at the moment of sending: exactly what was acknowledged last, or a loss in between
+    /// would go unnoticed.
+    var expectedMarks: [Int: UInt64] = [:]
     /// When the last push was made.
     private(set) var weighedAt: Timestamp
     /// The items that the last step was about.
@@ -80,11 +82,10 @@ struct Delivery: Sendable {
     private var askedByPush: [[Int]] = []
 
     init(
-        _ changes: [Change], _ terms: Terms, _ ledger: MarkLedger, _ refusals: [ChangeSequence: Int], now: Timestamp,
+        _ changes: [Change], _ terms: Terms, _ refusals: [ChangeSequence: Int], now: Timestamp,
         bucket: (CacheKey) -> Int, policy: (CacheKey) -> SyncPolicy
     ) {
         self.terms = terms
-        self.ledger = ledger
         weighedAt = now
         self.refusals = refusals
         last = changes.last?.entry.sequence ?? .zero
@@ -103,8 +104,8 @@ struct Delivery: Sendable {
     mutating func next(at now: Timestamp) -> Step {
         if needsIdentity { return .reidentify }
         if let failure { return .failed(failure) }
-        let stamping = indices { if case .stamp = $0.phase { true } else { false } }
-        if !stamping.isEmpty { return restamp(stamping) }
+        let stamps = stampsNeeded()
+        if !stamps.isEmpty { return .restamp(stamps) }
         let sending = indices { if case .send = $0.phase { true } else { false } }
         let single = sending.filter { items[$0].policy.isSingleWriter }
         if !single.isEmpty { return write(single, at: now) }
@@ -130,15 +131,15 @@ struct Delivery: Sendable {
         items.indices.filter { condition(items[$0]) }
     }
 
-    private mutating func restamp(_ indices: [Int]) -> Step {
-        asked = indices
-        return .restamp(
-            indices.map { index in
-                var above: Version?
-                if case .stamp(let version) = items[index].phase { above = version }
-                return Restamp(
-                    key: items[index].change.key, sequence: items[index].change.entry.sequence, above: above)
-            })
+    /// Which changes need another version; answered by ``restamped(_:)``.
+    mutating func stampsNeeded() -> [Restamp] {
+        asked = []
+        return items.indices.compactMap { index in
+            guard case .stamp(let above) = items[index].phase else { return nil }
+            asked.append(index)
+            return Restamp(
+                key: items[index].change.key, sequence: items[index].change.entry.sequence, above: above)
+        }
     }
 
     /// The new versions; the ends of what was set back move with it.
@@ -191,14 +192,14 @@ struct Delivery: Sendable {
                 pushes.append(
                     BucketPush(
                         bucket: item.bucket, writes: [write], node: terms.node,
-                        expectedMark: ledger.expectedMark(of: item.bucket), mark: item.change.entry.sequence.number,
-                        now: now))
+                        expectedMark: max(
+                            expectedMarks[item.bucket] ?? 0,
+                            pushes.last { $0.bucket == item.bucket }?.mark ?? 0),
+                        mark: item.change.entry.sequence.number, now: now))
                 askedByPush.append([index])
             }
         }
-        for index in pushes.indices {
-            observations.append((pushes[index].bucket, nil, pushes[index].mark))
-        }
+        for push in pushes { observations.append((push.bucket, nil, push.mark)) }
         return .push(pushes)
     }
 
@@ -221,6 +222,8 @@ struct Delivery: Sendable {
                     return
                 }
                 seen[position].found = mark
+                let bucket = seen[position].bucket
+                expectedMarks[bucket] = max(expectedMarks[bucket] ?? 0, seen[position].mark)
                 observations.append(seen[position])
                 for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
             }

@@ -123,7 +123,8 @@ struct SyncStateMachine: Sendable {
 
     /// What to do next.
     mutating func next(now: Timestamp) -> Action {
-        if stop == nil, !isInFlight, let delivery = prepared {
+        if stop == nil, !isInFlight, var delivery = prepared {
+            delivery.expectedMarks = ledger.expected
             prepared = nil
             isInFlight = true
             return .deliver(delivery)
@@ -183,7 +184,7 @@ struct SyncStateMachine: Sendable {
         }
         cursor = last.entry.sequence
         return Delivery(
-            changes, terms(isResend: false), ledger, refusals, now: now, bucket: bucket, policy: policies.policy(for:))
+            changes, terms(isResend: false), refusals, now: now, bucket: bucket, policy: policies.policy(for:))
     }
 
     /// A delivery is ready to be sent: the versions of its changes are final.
@@ -208,6 +209,8 @@ struct SyncStateMachine: Sendable {
             delivery = ended
             changeBound.succeeded()
             byteBound.succeeded()
+            // Something may have been committed meanwhile.
+            hasReachedEnd = false
             if delivery.terms.isResend { outcomes.resent += delivery.items.count } else { finished = delivery }
         case .failed(let error, let ended):
             delivery = ended
@@ -278,7 +281,7 @@ struct SyncStateMachine: Sendable {
         rewind?.read(through: changes.last?.entry.sequence)
         guard !missing.isEmpty else { return nil }
         return Delivery(
-            missing, terms(isResend: true), ledger, [:], now: now, bucket: bucket, policy: policies.policy(for:))
+            missing, terms(isResend: true), [:], now: now, bucket: bucket, policy: policies.policy(for:))
     }
 
     /// The step that sending again has come to; marks are planted and restored while nothing is in flight.

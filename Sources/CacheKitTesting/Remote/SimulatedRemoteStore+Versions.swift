@@ -53,9 +53,7 @@ extension SimulatedRemoteStore {
     public func sweep(
         bucket: Int, from cursor: UInt64, endedBefore time: Timestamp
     ) async throws(CacheError) -> SweepStep {
-        try await writing { held, _, _ in
-            SweepStep(next: 0, removed: held.sweep(bucket: bucket, endedBefore: time))
-        }
+        try changing { held in SweepStep(next: 0, removed: held.sweep(bucket: bucket, endedBefore: time)) }
     }
 
     /// There are no connections.

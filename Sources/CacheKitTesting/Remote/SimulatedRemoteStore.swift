@@ -12,6 +12,7 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
         var batches = 0
         var reads = 0
         var isClosed = false
+        var refusedQuestions = 0
         var readHook: Hook?
         var writeHook: Hook?
         var following: RemoteFollowing?
@@ -20,6 +21,13 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
         /// What every call throws at the moment.
         var refusal: CacheError? {
             isClosed ? CacheError(.shutdown, "the remote was closed; open it again") : outage
+        }
+
+        /// Refuses a question while there is an outage that is not only of replies to writes.
+        mutating func refuse() throws(CacheError) {
+            guard let refusal, isClosed || !outageAfterApplying else { return }
+            refusedQuestions += 1
+            throw refusal
         }
     }
 
@@ -147,10 +155,23 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     ) throws(CacheError) -> Answer {
         let now = clock.now()
         return try state.withLock { state throws(CacheError) in
-            if let outage = state.refusal { throw outage }
+            try state.refuse()
             return body(state.held, now)
         }
     }
+
+    /// Changes something that is no write of anybody's.
+    func changing<Answer: Sendable>(
+        _ body: @Sendable (inout VersionedCells) -> Answer
+    ) throws(CacheError) -> Answer {
+        try state.withLock { state throws(CacheError) in
+            try state.refuse()
+            return body(&state.held)
+        }
+    }
+
+    /// How many questions an outage refused.
+    public var refusedQuestions: Int { state.withLock { $0.refusedQuestions } }
 
     /// What it holds: values, records and marks. Settable, as a remote may lose anything.
     public var held: VersionedCells {
