@@ -90,6 +90,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ]),
+        // The engine on simulated machines, in virtual time; `make simulate` runs the program.
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Simulation"),
+        .executableTarget(name: "Simulate", dependencies: ["Simulation"], path: "Tests/Simulate"),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
         .testTarget(
             name: "CacheKitSyncTests",
             dependencies: [

@@ -176,10 +176,8 @@ extension SyncEngine {
     private func take(_ step: Rewind.Step) async throws(CacheError) {
         switch step {
         case .plant(let pushes):
-            for answer in pushes.isEmpty ? [] : try await remote.push(pushes) {
-                if case .failed(let error) = answer { throw error }
-            }
-            state.withLock { $0.machine.rewind?.planted() }
+            let answers = pushes.isEmpty ? [] : try await remote.push(pushes)
+            state.withLock { $0.machine.planted(answers) }
         case .load(let after, let through):
             let changes = try await local.settledChanges(
                 after: after, through: through, limit: configuration.batchChanges,

@@ -35,7 +35,8 @@ extension Delivery {
         let isFromBefore = terms.connectedSince.map { entry.version.time < $0 } ?? false
         return VersionedWrite(
             key: item.change.key, action: action, version: entry.version, fingerprint: fingerprint, base: item.base,
-            isLate: age > terms.lateAfter || isFromBefore, isTooOld: !terms.isResend && age > terms.tombstoneLife,
+            isLate: age > terms.lateAfter || isFromBefore || item.wasSetBack,
+            isTooOld: !terms.isResend && age > terms.tombstoneLife,
             acceptsAbsence: item.policy.absent == .apply, recordExpiresAt: end)
     }
 

@@ -44,6 +44,8 @@ struct Delivery: Sendable {
         /// How often it was given a version above the remote's.
         var raises = 0
         var wasExpired = false
+        /// Its clock ran ahead, so that nobody knows how old it is.
+        var wasSetBack = false
     }
 
     /// What holds for the whole batch.
@@ -65,16 +67,26 @@ struct Delivery: Sendable {
     let terms: Terms
     let last: ChangeSequence
     var items: [Item]
-    /// The mark that each push found, for the ledger.
-    var observations: [(bucket: Int, found: UInt64?, mark: UInt64)] = []
+    /// What pushes found and left, for the ledger.
+    struct Observation: Sendable {
+        var bucket: Int
+        var found: UInt64?
+        /// What the push expected: a lower mark stayed as it was.
+        var expected: UInt64
+        var mark: UInt64
+        /// The highest change of the push.
+        var sequence: UInt64
+    }
+
+    var observations: [Observation] = []
     /// How often the remote refused a change by itself, in earlier tries and this one.
     var refusals: [ChangeSequence: Int]
     private(set) var firstRefusal: CacheError?
     var failure: CacheError?
     var needsIdentity = false
-    /// What is expected of each bucket at the moment of sending: exactly what was acknowledged last, or a loss in between
-    /// would go unnoticed.
-    var expectedMarks: [Int: UInt64] = [:]
+    /// The marks as they are at the moment of sending: a push expects exactly what was left by the one before, or a loss
+    /// in between would go unnoticed.
+    var ledger = MarkLedger(bucketCount: 1)
     /// When the last push was made.
     private(set) var weighedAt: Timestamp
     /// The items that the last step was about.
@@ -152,6 +164,7 @@ struct Delivery: Sendable {
             let old = items[index].change.entry.version
             if case .stamp(above: nil) = items[index].phase, version.time < old.time {
                 let difference = old.time.duration(to: version.time)
+                items[index].wasSetBack = true
                 items[index].change.entry.expiresAt = items[index].change.entry.expiresAt.advanced(by: difference)
             }
             items[index].change.entry.version = version
@@ -174,33 +187,44 @@ struct Delivery: Sendable {
 
     private mutating func push(_ indices: [Int], at now: Timestamp) -> Step {
         var pushes: [BucketPush] = []
+        asked = []
         askedByPush = []
         weighedAt = now
+        var open: (bucket: Int, writes: [VersionedWrite], indices: [Int])?
         for index in indices.sorted(by: { (items[$0].bucket, $0) < (items[$1].bucket, $1) }) {
-            let item = items[index]
             let write: VersionedWrite
             do {
                 write = try versionedWrite(index, at: now)
             } catch {
                 return .failed(error)
             }
-            if let last = pushes.indices.last, pushes[last].bucket == item.bucket, !pushes[last].isFull {
-                pushes[last].writes.append(write)
-                pushes[last].mark = max(pushes[last].mark, item.change.entry.sequence.number)
-                askedByPush[last].append(index)
-            } else {
-                pushes.append(
-                    BucketPush(
-                        bucket: item.bucket, writes: [write], node: terms.node,
-                        expectedMark: max(
-                            expectedMarks[item.bucket] ?? 0,
-                            pushes.last { $0.bucket == item.bucket }?.mark ?? 0),
-                        mark: item.change.entry.sequence.number, now: now))
-                askedByPush.append([index])
+            if let full = open, full.bucket != items[index].bucket || full.writes.areFull {
+                pushes.append(close(full, now))
+                open = nil
             }
+            var bucket = open ?? (items[index].bucket, [], [])
+            bucket.writes.append(write)
+            bucket.indices.append(index)
+            open = bucket
         }
-        for push in pushes { observations.append((push.bucket, nil, push.mark)) }
+        if let open { pushes.append(close(open, now)) }
         return .push(pushes)
+    }
+
+    /// Makes one push of the writes of a bucket.
+    private mutating func close(
+        _ open: (bucket: Int, writes: [VersionedWrite], indices: [Int]), _ now: Timestamp
+    ) -> BucketPush {
+        let sequence = open.indices.map { items[$0].change.entry.sequence.number }.max() ?? 0
+        let isLost = ledger.lost[open.bucket] != nil
+        let (expected, mark) = ledger.take(open.bucket, through: sequence)
+        observations.append(
+            Observation(bucket: open.bucket, found: nil, expected: expected, mark: mark, sequence: sequence))
+        askedByPush.append(open.indices)
+        return BucketPush(
+            bucket: open.bucket, writes: open.writes, node: terms.node, expectedMark: expected, mark: mark,
+            // What was settled before does not replace what is there without a record.
+            recordsMayBeLost: isLost && !terms.isResend, now: now)
     }
 
     /// What came of the pushes of the last step.
@@ -208,9 +232,10 @@ struct Delivery: Sendable {
         let first = observations.count - askedByPush.count
         guard answers.count == askedByPush.count else {
             failure = CacheError(.internalFault, "the remote store answered for another number of pushes")
+            observations.removeLast(askedByPush.count)
             return
         }
-        var seen = Array(observations[first...])
+        let sent = Array(observations[first...])
         observations.removeLast(askedByPush.count)
         for (position, answer) in answers.enumerated() {
             switch answer {
@@ -221,10 +246,9 @@ struct Delivery: Sendable {
                     failure = CacheError(.internalFault, "the remote store gave another number of verdicts")
                     return
                 }
-                seen[position].found = mark
-                let bucket = seen[position].bucket
-                expectedMarks[bucket] = max(expectedMarks[bucket] ?? 0, seen[position].mark)
-                observations.append(seen[position])
+                var seen = sent[position]
+                seen.found = mark
+                observations.append(seen)
                 for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
             }
         }
@@ -305,11 +329,9 @@ struct Delivery: Sendable {
     }
 }
 
-extension BucketPush {
+extension [VersionedWrite] {
     /// A script call is bounded in keys and bytes; a larger value goes alone.
-    fileprivate var isFull: Bool {
-        writes.count >= 256 || writes.reduce(0) { $0 + $1.byteCount } >= 256 << 10
-    }
+    fileprivate var areFull: Bool { count >= 256 || reduce(0) { $0 + $1.byteCount } >= 256 << 10 }
 }
 
 extension VersionedWrite {

@@ -1,26 +1,40 @@
 import CacheKit
 
 /// What this node expects of each bucket, and which buckets turned out to have lost something.
+///
+/// A mark is the sequence of a change, 48 bits, and a counter, 16 bits. The counter moves while a bucket is being sent again
+/// what it has lost: then every push leaves a mark of its own, so that a second loss shows, whatever state the
+/// remote comes back to.
 struct MarkLedger: Sendable {
     /// What a mark that was found says.
     enum Finding: Equatable {
         case asExpected
-        /// Lower than expected, or missing: what was sent above `from` has to be sent again.
-        case lost(from: UInt64)
+        /// What was sent has to be sent again.
+        case lost
         /// Higher than anything this node has sent: another one uses its id.
         case higher
     }
 
-    let bucketCount: Int
-    /// The highest acknowledged change of each bucket.
-    private(set) var expected: [Int: UInt64]
-    /// Buckets that lost something, and up to where they still have everything.
-    private(set) var lost: [Int: UInt64] = [:]
-
-    init(bucketCount: Int, _ marks: RemoteMarks?) {
-        self.bucketCount = bucketCount
-        expected = marks?.bucketCount == bucketCount ? marks?.sequences ?? [:] : [:]
+    struct Loss: Sendable, Equatable {
+        /// The changes up to here are still there.
+        var start: UInt64
+        /// The mark that the bucket has now.
+        var floor: UInt64
     }
+
+    let bucketCount: Int
+    /// The mark of the highest acknowledged change of each bucket.
+    private(set) var expected: [Int: UInt64] = [:]
+    /// Buckets that lost something.
+    private(set) var lost: [Int: Loss] = [:]
+    /// Whether what was sent is not known of any bucket: until everything has been sent again, no mark is kept.
+    private(set) var isUnknown = false
+
+    init(bucketCount: Int) {
+        self.bucketCount = bucketCount
+    }
+
+    static func mark(of sequence: UInt64) -> UInt64 { sequence << 16 }
 
     /// Takes in what is durable, perhaps by another process.
     mutating func learn(_ marks: RemoteMarks?) {
@@ -28,32 +42,58 @@ struct MarkLedger: Sendable {
         expected.merge(marks.sequences) { max($0, $1) }
     }
 
-    /// What a push says that it expects.
-    func expectedMark(of bucket: Int) -> UInt64 { expected[bucket] ?? 0 }
+    /// What a push expects and leaves behind; the next one to its bucket goes on from there.
+    mutating func take(_ bucket: Int, through sequence: UInt64) -> (expected: UInt64, mark: UInt64) {
+        if let loss = lost[bucket] {
+            lost[bucket]?.floor = loss.floor + 1
+            return (loss.floor, loss.floor + 1)
+        }
+        let before = expected[bucket] ?? 0
+        let mark = max(before, Self.mark(of: sequence))
+        expected[bucket] = mark
+        return (before, mark)
+    }
 
     /// Weighs the mark that a bucket had.
     ///
     /// - Parameter sentThrough: the highest change that may have been sent.
     mutating func weigh(_ found: UInt64?, bucket: Int, sentThrough: ChangeSequence) -> Finding {
         let found = found ?? 0
-        guard found <= sentThrough.number else { return .higher }
-        guard found < expectedMark(of: bucket) else { return .asExpected }
-        lost[bucket] = min(lost[bucket] ?? found, found)
-        return .lost(from: found)
+        guard found >> 16 <= sentThrough.number else { return .higher }
+        if let loss = lost[bucket] {
+            if found == loss.floor { return .asExpected }
+            // Another state than the one that was being sent to: a later one than its floor may lack anything.
+            let start = found < loss.floor ? min(loss.start, found >> 16) : 0
+            lost[bucket] = Loss(start: start, floor: found)
+            return .lost
+        }
+        guard found < expected[bucket] ?? 0 else { return .asExpected }
+        lost[bucket] = Loss(start: found >> 16, floor: found)
+        return .lost
     }
 
-    /// A push was acknowledged. In a bucket that lost something the mark did not move.
-    mutating func acknowledged(_ mark: UInt64, bucket: Int) {
-        guard lost[bucket] == nil else { return }
-        expected[bucket] = max(expectedMark(of: bucket), mark)
+    /// A push was weighed: its changes are there now, and its mark, unless the bucket turned out to have lost something.
+    mutating func acknowledged(_ sequence: UInt64, bucket: Int, mark: UInt64, moved: Bool) {
+        expected[bucket] = max(expected[bucket] ?? 0, Self.mark(of: sequence))
+        if moved, lost[bucket] != nil { lost[bucket]?.floor = mark }
     }
 
-    /// A bucket has again what it had lost, or is not to get it.
-    mutating func recovered(_ bucket: Int) { lost[bucket] = nil }
+    /// Nothing is known of what any bucket has: this file holds changes that another node id has sent.
+    mutating func loseAll() {
+        isUnknown = true
+        for bucket in 0..<bucketCount { lost[bucket] = Loss(start: 0, floor: 0) }
+    }
 
-    /// What was lost is not missed any more: the bucket is taken as it was found.
+    /// A bucket has again what it had lost, and this mark.
+    mutating func recovered(_ bucket: Int, mark: UInt64) {
+        lost[bucket] = nil
+        expected[bucket] = mark
+        if lost.isEmpty { isUnknown = false }
+    }
+
+    /// What was lost is not missed: the bucket is taken as it was found.
     mutating func forget(_ bucket: Int) {
-        expected[bucket] = lost[bucket]
+        expected[bucket] = lost[bucket]?.floor
         lost[bucket] = nil
     }
 }

@@ -1,12 +1,13 @@
 import CacheKit
+import CacheKitCore
 
 /// Sends again what buckets have lost: everything of theirs in the feed above where they still have it, up to the watermark.
 ///
-/// Only at the end do the buckets get their marks back, and only those that lost nothing more meanwhile. A bucket that had
-/// no mark is given the lowest one first, or a second loss would look like none.
+/// Only at the end do the buckets get their marks back, and only those that lost nothing more meanwhile. A bucket without a
+/// mark is given the lowest one first, or losing it again would look like nothing.
 struct Rewind: Sendable {
     enum Step: Sendable {
-        /// Push these, answered by ``Rewind/planted()``.
+        /// Push these, answered by ``SyncStateMachine/planted(_:)``.
         case plant([BucketPush])
         /// Read this part of the feed, answered by ``SyncStateMachine/rewound(_:now:bucket:)``.
         case load(after: ChangeSequence, through: ChangeSequence)
@@ -16,43 +17,26 @@ struct Rewind: Sendable {
 
     enum Stage { case planting, sending, restoring }
 
-    /// The buckets, and the mark that each has while it is sent to.
-    private(set) var floors: [Int: UInt64]
-    /// Up to where each had everything when this began.
-    private let starts: [Int: UInt64]
+    /// The buckets, and up to where each had everything when this began.
+    let starts: [Int: UInt64]
+    /// The marks that were planted or restored by the last step, in its order.
+    var marks: [(bucket: Int, mark: UInt64)] = []
     let through: ChangeSequence
     private(set) var cursor: ChangeSequence
     private(set) var stage = Stage.planting
 
-    init(_ lost: [Int: UInt64], through: ChangeSequence) {
-        starts = lost
-        floors = lost.mapValues { max($0, 1) }
+    init(_ lost: [Int: MarkLedger.Loss], through: ChangeSequence) {
+        starts = lost.mapValues(\.start)
         self.through = through
-        cursor = ChangeSequence(lost.values.min() ?? 0)
+        cursor = ChangeSequence(starts.values.min() ?? 0)
     }
 
-    /// The marks to plant: where there is none.
-    func plants(node: UInt64, now: Timestamp) -> [BucketPush] {
-        starts.filter { $0.value == 0 }.keys.sorted().map {
-            BucketPush(bucket: $0, writes: [], node: node, expectedMark: 0, mark: 1, now: now)
-        }
-    }
-
-    /// The marks at the end.
-    func restores(node: UInt64, now: Timestamp, mark: (Int) -> UInt64) -> [BucketPush] {
-        floors.sorted { $0.key < $1.key }.map { bucket, floor in
-            BucketPush(bucket: bucket, writes: [], node: node, expectedMark: floor, mark: mark(bucket), now: now)
-        }
-    }
-
-    /// What was lost of a part of the feed, and is still worth sending.
-    func missing(
-        of changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int, policy: (CacheKey) -> SyncPolicy
-    ) -> [Change] {
+    /// What was lost of a part of the feed. A value whose life is over is among it: what it replaced may be back.
+    func missing(of changes: [Change], bucket: (CacheKey) -> Int, policy: (CacheKey) -> SyncPolicy) -> [Change] {
         changes.filter { change in
             guard let start = starts[bucket(change.key)], change.entry.sequence.number > start else { return false }
             let policy = policy(change.key)
-            return policy.lost == .repopulate && !policy.isSingleWriter && change.entry.expiresAt > now
+            return policy.lost == .repopulate && !policy.isSingleWriter
         }
     }
 

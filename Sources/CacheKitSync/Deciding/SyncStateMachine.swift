@@ -58,7 +58,7 @@ struct SyncStateMachine: Sendable {
     private var isRewindsTurn = true
     private var connectedSince: Timestamp?
     private var isDisconnected = false
-    var ledger = MarkLedger(bucketCount: 1, nil)
+    var ledger = MarkLedger(bucketCount: 1)
     private(set) var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
     /// Whether marks have to be compared before anything is sent.
     private(set) var needsMarks = true
@@ -78,9 +78,11 @@ struct SyncStateMachine: Sendable {
     /// Begins from what the store says, which another process may have moved.
     mutating func begin(_ state: SendingState, bucketCount: Int) {
         if state.node != sending.node || ledger.bucketCount != bucketCount {
-            ledger = MarkLedger(bucketCount: bucketCount, nil)
+            ledger = MarkLedger(bucketCount: bucketCount)
             dirtyMarks = [:]
             needsMarks = true
+            let isKnown = state.marks?.bucketCount == bucketCount || state.watermark == .zero
+            if !isKnown, policies.repopulates { ledger.loseAll() }
         }
         ledger.learn(state.marks)
         sending = state
@@ -124,7 +126,7 @@ struct SyncStateMachine: Sendable {
     /// What to do next.
     mutating func next(now: Timestamp) -> Action {
         if stop == nil, !isInFlight, var delivery = prepared {
-            delivery.expectedMarks = ledger.expected
+            delivery.ledger = ledger
             prepared = nil
             isInFlight = true
             return .deliver(delivery)
@@ -155,7 +157,7 @@ struct SyncStateMachine: Sendable {
     /// What can be made durable: the outcomes of a finished delivery; marks alone only when nothing else is to be done.
     private mutating func settlement() -> Settlement? {
         let isQuiet = prepared == nil && !isInFlight && hasReachedEnd && stop == nil
-        guard finished != nil || (isQuiet && !dirtyMarks.isEmpty) else { return nil }
+        guard finished != nil || (isQuiet && !keptMarks.isEmpty) else { return nil }
         var settlement = Settlement(through: finished?.last ?? sending.watermark)
         for item in finished?.items ?? [] {
             guard case .done(let outcome) = item.phase else { continue }
@@ -168,12 +170,14 @@ struct SyncStateMachine: Sendable {
             default: break
             }
         }
-        if !dirtyMarks.isEmpty {
-            settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: dirtyMarks)
+        if !keptMarks.isEmpty {
+            settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: keptMarks)
         }
-        settlingMarks = dirtyMarks
+        settlingMarks = keptMarks
         return settlement
     }
+
+    private var keptMarks: [Int: UInt64] { ledger.isUnknown ? [:] : dirtyMarks }
 
     /// What the feed holds above the cursor: to be prepared and given to ``prepared(_:)``, unless there is nothing.
     mutating func loaded(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
@@ -225,9 +229,12 @@ struct SyncStateMachine: Sendable {
         }
         refusals.merge(delivery.refusals) { max($0, $1) }
         for observation in delivery.observations {
-            guard weigh(observation.found, bucket: observation.bucket) == .asExpected else { continue }
-            ledger.acknowledged(observation.mark, bucket: observation.bucket)
-            dirtyMarks[observation.bucket] = ledger.expectedMark(of: observation.bucket)
+            let finding = weigh(observation.found, bucket: observation.bucket)
+            guard finding != .higher else { continue }
+            ledger.acknowledged(
+                observation.sequence, bucket: observation.bucket, mark: observation.mark,
+                moved: finding == .asExpected || observation.found ?? 0 >= observation.expected)
+            dirtyMarks[observation.bucket] = ledger.expected[observation.bucket]
         }
     }
 
@@ -277,7 +284,7 @@ struct SyncStateMachine: Sendable {
     /// A part of what was settled was read: the delivery of what was lost of it, if there is any.
     mutating func rewound(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
         isRewindsTurn = false
-        let missing = rewind?.missing(of: changes, now: now, bucket: bucket, policy: policies.policy(for:)) ?? []
+        let missing = rewind?.missing(of: changes, bucket: bucket, policy: policies.policy(for:)) ?? []
         rewind?.read(through: changes.last?.entry.sequence)
         guard !missing.isEmpty else { return nil }
         return Delivery(
@@ -289,34 +296,60 @@ struct SyncStateMachine: Sendable {
         if rewind == nil { rewind = Rewind(ledger.lost, through: sending.watermark) }
         guard let rewind else { return nil }
         switch rewind.stage {
-        case .planting where !isInFlight: return .plant(rewind.plants(node: sending.node, now: now))
+        case .planting where !isInFlight: return .plant(plants(now))
         case .sending: return .load(after: rewind.cursor, through: rewind.through)
-        case .restoring where !isInFlight:
-            return .restore(rewind.restores(node: sending.node, now: now, mark: restoredMark))
+        case .restoring where !isInFlight: return .restore(restores(now))
         case .planting, .restoring: return nil
         }
     }
 
-    private func restoredMark(_ bucket: Int) -> UInt64 {
-        max(sending.watermark.number, ledger.expectedMark(of: bucket))
+    /// A mark for each bucket that has none.
+    private mutating func plants(_ now: Timestamp) -> [BucketPush] {
+        let bare = ledger.lost.filter { $0.value.floor == 0 && rewind?.starts[$0.key] != nil }.keys.sorted()
+        rewind?.marks = bare.map { ($0, 1) }
+        return bare.map { push($0, expecting: 0, leaving: 1, now) }
+    }
+
+    /// The marks at the end.
+    private mutating func restores(_ now: Timestamp) -> [BucketPush] {
+        let buckets = (rewind?.starts ?? [:]).keys.sorted()
+        let marks = buckets.map { bucket in
+            (bucket, max(MarkLedger.mark(of: sending.watermark.number), ledger.expected[bucket] ?? 0))
+        }
+        rewind?.marks = marks
+        return marks.map { push($0.0, expecting: ledger.lost[$0.0]?.floor ?? 0, leaving: $0.1, now) }
+    }
+
+    private func push(_ bucket: Int, expecting: UInt64, leaving: UInt64, _ now: Timestamp) -> BucketPush {
+        BucketPush(
+            bucket: bucket, writes: [], node: sending.node, expectedMark: expecting, mark: leaving,
+            recordsMayBeLost: true, now: now)
+    }
+
+    /// Marks were planted, but where there was one already.
+    mutating func planted(_ answers: [BucketAnswer]) {
+        for (planted, answer) in zip(rewind?.marks ?? [], answers) {
+            switch answer {
+            case .failed(let error): failed(error, fraction: 1)
+            case .weighed(let found, _):
+                let isPlanted = weigh(found, bucket: planted.bucket) == .asExpected
+                ledger.acknowledged(0, bucket: planted.bucket, mark: planted.mark, moved: isPlanted)
+            }
+        }
+        rewind?.planted()
     }
 
     /// The buckets got their marks back, but for those that lost something again.
     mutating func restored(_ answers: [BucketAnswer]) {
-        guard let floors = rewind?.floors.sorted(by: { $0.key < $1.key }) else { return }
+        let marks = rewind?.marks ?? []
         rewind = nil
-        for ((bucket, floor), answer) in zip(floors, answers) {
+        for (restored, answer) in zip(marks, answers) {
             switch answer {
             case .failed(let error): failed(error, fraction: 1)
             case .weighed(let found, _):
-                guard found ?? 0 >= floor else {
-                    weigh(found, bucket: bucket)
-                    continue
-                }
-                let mark = restoredMark(bucket)
-                ledger.recovered(bucket)
-                ledger.acknowledged(mark, bucket: bucket)
-                dirtyMarks[bucket] = mark
+                guard weigh(found, bucket: restored.bucket) == .asExpected else { continue }
+                ledger.recovered(restored.bucket, mark: restored.mark)
+                dirtyMarks[restored.bucket] = restored.mark
             }
         }
     }

@@ -12,7 +12,7 @@ public struct SimulatedFile: Sendable {
     }
 
     /// One row per key, under its latest change.
-    public internal(set) var rows: [CacheKey: StoredEntry] = [:]
+    public var rows: [CacheKey: StoredEntry] = [:]
     /// The node id of new versions.
     public internal(set) var node: UInt64
     /// Everything up to here has an outcome.
@@ -22,7 +22,7 @@ public struct SimulatedFile: Sendable {
     /// Changes set aside.
     public internal(set) var parked: [ParkedChange] = []
     /// Changes that lost.
-    public internal(set) var conflicts: [Conflict] = []
+    public var conflicts: [Conflict] = []
     var clock = HybridLogicalClock()
     var sequence: UInt64 = 0
     var sentThrough = ChangeSequence.zero

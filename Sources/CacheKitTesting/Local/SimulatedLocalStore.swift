@@ -52,6 +52,17 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     /// What is on disk now: to be opened again, or copied.
     public var file: SimulatedFile { state.withLock { $0.file } }
 
+    /// What its clock says.
+    public var now: Timestamp { clock.now() }
+
+    /// Changes what is on disk, behind the store's back.
+    public func alterFile(_ body: (inout SimulatedFile) -> Void) {
+        state.withLock { state in
+            body(&state.file)
+            state.synced = state.file
+        }
+    }
+
     /// What is on disk after a power cut. Numbers that were drawn are not drawn again.
     public var fileAfterPowerCut: SimulatedFile {
         state.withLock { state in

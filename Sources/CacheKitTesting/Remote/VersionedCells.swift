@@ -51,11 +51,12 @@ public struct VersionedCells: Sendable {
     public mutating func push(_ push: BucketPush, at now: Timestamp) -> BucketAnswer {
         var bucket = buckets[push.bucket] ?? Bucket()
         let found = bucket.marks[push.node]
-        let isLost = push.expectedMark > found ?? 0
+        let isShort = push.expectedMark > found ?? 0
+        let isLost = isShort || push.recordsMayBeLost
         let verdicts = push.writes.map { write in
             weigh(write, &bucket, isLost: isLost, sent: push.now, now)
         }
-        if !isLost { bucket.marks[push.node] = max(found ?? 0, push.mark) }
+        if !isShort { bucket.marks[push.node] = max(found ?? 0, push.mark) }
         if bucket != Bucket() { buckets[push.bucket] = bucket }
         return .weighed(mark: found, verdicts: verdicts)
     }
@@ -87,25 +88,20 @@ public struct VersionedCells: Sendable {
             let isKnown = value.map { Self.matches($0, write.base + [write.fingerprint]) } ?? false
             if !isKnown { return .tooOld }
         }
-        apply(write, &bucket, hasHistory: record != nil || cell != nil, now)
+        apply(write, &bucket, now)
         return .applied
     }
 
     private mutating func apply(
-        _ write: VersionedWrite, _ bucket: inout Bucket, hasHistory: Bool, _ now: Timestamp
+        _ write: VersionedWrite, _ bucket: inout Bucket, _ now: Timestamp
     ) {
         switch write.action {
         case .put(let bytes, let life):
             cells[write.key] = Cell(value: bytes, expiresAt: now.advanced(by: life))
             bucket.records[write.key] = write.record(.value)
-        case .delete:
+        case .delete, .expire:
             cells[write.key] = nil
             bucket.records[write.key] = write.record(.tombstone)
-        case .expire where hasHistory:
-            cells[write.key] = nil
-            bucket.records[write.key] = write.record(.tombstone)
-        case .expire:
-            break
         }
     }
 

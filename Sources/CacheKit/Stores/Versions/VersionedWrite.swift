@@ -8,8 +8,8 @@ public struct VersionedWrite: Sendable {
         case put([UInt8], timeToLive: Duration)
         /// Deletes the key and leaves a tombstone.
         case delete
-        /// A put whose life was over before it was sent: deletes what it would have replaced. Where there is neither value
-        /// nor record it leaves nothing behind.
+        /// A put whose life was over before it was sent: deletes what it would have replaced, and leaves a tombstone with its
+        /// fingerprint.
         case expire
     }
 
@@ -58,22 +58,26 @@ public struct BucketPush: Sendable {
     /// Whose mark is read and moved.
     public var node: UInt64
     /// The least mark that the bucket should have; 0 where nothing is expected. A bucket with a lower one, or none, has lost
-    /// something: its mark stays as it is, and no value in it counts as foreign.
+    /// something: its mark stays as it is, and no value in it counts as foreign. To the remote a mark is a number.
     public var expectedMark: UInt64
-    /// The highest change of the writes: the mark afterwards, unless it is higher already.
+    /// The mark afterwards, unless it is higher already.
     public var mark: UInt64
+    /// Whether the sender knows that records of the bucket may be lost: no value in it counts as foreign.
+    public var recordsMayBeLost: Bool
     /// The moment of sending in the remote's time.
     public var now: Timestamp
 
     /// Writes of one bucket.
     public init(
-        bucket: Int, writes: [VersionedWrite], node: UInt64, expectedMark: UInt64, mark: UInt64, now: Timestamp
+        bucket: Int, writes: [VersionedWrite], node: UInt64, expectedMark: UInt64, mark: UInt64, recordsMayBeLost: Bool,
+        now: Timestamp
     ) {
         self.bucket = bucket
         self.writes = writes
         self.node = node
         self.expectedMark = expectedMark
         self.mark = mark
+        self.recordsMayBeLost = recordsMayBeLost
         self.now = now
     }
 }

@@ -1,0 +1,114 @@
+import CacheKit
+import CacheKitCore
+import CacheKitTesting
+
+/// A node's store: watches that what is settled has an outcome, and breaks what it is told to break.
+///
+/// Unchecked: see ``VirtualTime``.
+final class WatchedStore: LocalStore, @unchecked Sendable {
+    let base: SimulatedLocalStore
+    private let world: World
+    private let name: String
+    /// The largest part of the feed that was held at a time, in changes.
+    private(set) var mostLoaded = 0
+
+    init(_ base: SimulatedLocalStore, _ world: World, name: String) {
+        self.base = base
+        self.world = world
+        self.name = name
+    }
+
+    @discardableResult
+    func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
+        let before = base.file.rows
+        let sequences = try await base.commit(changes)
+        if world.sabotage == .reusesAVersion, world.chance(30) {
+            base.alterFile { file in
+                for change in changes {
+                    if let old = before[change.key] { file.rows[change.key]?.version = old.version }
+                }
+            }
+        }
+        return sequences
+    }
+
+    func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        let changes = try await base.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+        mostLoaded = max(mostLoaded, changes.count)
+        guard world.sabotage == .dropsExpiredChanges else { return changes }
+        return changes.filter { $0.entry.isTombstone || $0.entry.expiresAt > base.now }
+    }
+
+    func settle(_ settlement: Settlement) async throws(CacheError) {
+        var settlement = settlement
+        let file = base.file
+        if world.sabotage == .movesTheWatermarkPastAGap, world.chance(20) {
+            let last = file.rows.values.map(\.sequence).max() ?? .zero
+            settlement.through = max(settlement.through, last)
+        }
+        let setAside = Set(settlement.deadLetters.map(\.sequence) + settlement.parked.map(\.sequence))
+        for (key, row) in file.rows where row.origin == .local {
+            guard row.sequence > file.watermark, row.sequence <= settlement.through else { continue }
+            let isDone =
+                setAside.contains(row.sequence) || world.remote.accepted[key]?.contains(row.version) == true
+                || world.remote.expired[key]?.contains(row.version) == true
+            if !isDone { world.violate("\(name) settled a change that has no outcome") }
+        }
+        try await base.settle(settlement)
+    }
+
+    @discardableResult
+    func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
+        guard world.sabotage == .storesPulledValuesOverPendingOnes else { return try await base.resolve(resolutions) }
+        var forced = resolutions
+        let rows = base.file.rows
+        for index in forced.indices {
+            guard let row = rows[forced[index].winner.key] else { continue }
+            forced[index].sequence = row.sequence
+        }
+        let kept = base.file.conflicts
+        let replaced = try await base.resolve(forced)
+        for (index, resolution) in resolutions.enumerated() where forced[index].sequence != resolution.sequence {
+            base.alterFile { $0.conflicts = kept }
+        }
+        return replaced
+    }
+
+    func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
+        guard world.sabotage == .keepsStampsFromTheFuture else { return try await base.restamp(stamps, at: now) }
+        let rows = base.file.rows
+        return stamps.map { rows[$0.key]?.version }
+    }
+
+    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] { try await base.read(keys) }
+    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await base.fill(fills) }
+    func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
+        try await base.changedKeys(after: after, limit: limit)
+    }
+    func lastSequence() async throws(CacheError) -> ChangeSequence { try await base.lastSequence() }
+    func watermark() async throws(CacheError) -> ChangeSequence { try await base.watermark() }
+    func backlog() async throws(CacheError) -> Backlog { try await base.backlog() }
+    func hasForeignCommits() async throws(CacheError) -> Bool { try await base.hasForeignCommits() }
+    func maintain() async throws(CacheError) -> Bool { try await base.maintain() }
+    func rows(
+        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> ResealStep {
+        try await base.rows(sealedUnderOtherThan: fingerprint, after: cursor, limit: limit, byteLimit: byteLimit)
+    }
+    func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] { try await base.reseal(values) }
+    func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? { try await base.acquirePusherLease() }
+    func statistics() async throws(CacheError) -> LocalStoreStatistics { try await base.statistics() }
+    func close() async { await base.close() }
+    func sendingState() async throws(CacheError) -> SendingState { try await base.sendingState() }
+    func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
+        try await base.beginSending(through: sequence, fence: fence)
+    }
+    func settledChanges(
+        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        try await base.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
+    }
+    func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
+}
