@@ -25,6 +25,8 @@ final class SimulatedRemote: @unchecked Sendable {
     private(set) var weighed: [CacheKey: Set<Version>] = [:]
     /// Versions that were sent when their life was over.
     private(set) var expired: [CacheKey: Set<Version>] = [:]
+    /// Versions that met a foreign value.
+    private(set) var metForeign: [CacheKey: Set<Version>] = [:]
     /// What each version of a key was seen to be.
     private var identities: [CacheKey: [Version: ValueFingerprint]] = [:]
     var isDown = false
@@ -72,6 +74,8 @@ final class SimulatedRemote: @unchecked Sendable {
                 check(write, over: before[index], isLost: isLost, world)
                 accepted[write.key, default: []].insert(write.version)
                 writers[write.key] = .version(write.version)
+            case .foreign:
+                metForeign[write.key, default: []].insert(write.version)
             case .already:
                 accepted[write.key, default: []].insert(write.version)
             case .stale(let record) where record.fingerprint == write.fingerprint:

@@ -79,7 +79,10 @@ public struct VersionedCells: Sendable {
             if let value {
                 var known = write.base + [write.fingerprint]
                 if let record, record.kind == .value { known.append(record.fingerprint) }
-                if !Self.matches(value, known) { return .foreign(Self.plainFingerprint(value)) }
+                if !Self.matches(value, known) {
+                    if write.isResend { bucket.records[write.key] = write.record(write.isPut ? .value : .tombstone) }
+                    return .foreign(Self.plainFingerprint(value))
+                }
             } else if write.isPut, !write.acceptsAbsence, let record, record.kind == .value, record.expiresAt > sent {
                 return .absent
             }

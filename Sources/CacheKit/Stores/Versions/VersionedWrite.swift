@@ -29,13 +29,17 @@ public struct VersionedWrite: Sendable {
     public var isTooOld: Bool
     /// Whether a late put is written where the value that it would replace is gone before its time.
     public var acceptsAbsence: Bool
+    /// Whether it had its outcome before and is sent again: where a foreign value is, that stays, and only the record is
+    /// written.
+    public var isResend: Bool
     /// What the record says of the end: of the value's life, or of a tombstone's.
     public var recordExpiresAt: Timestamp
 
     /// A write with all its parts.
     public init(
         key: CacheKey, action: Action, version: Version, fingerprint: ValueFingerprint, base: [ValueFingerprint],
-        isLate: Bool, isTooOld: Bool, acceptsAbsence: Bool, recordExpiresAt: Timestamp
+        isLate: Bool, isTooOld: Bool, acceptsAbsence: Bool, isResend: Bool,
+        recordExpiresAt: Timestamp
     ) {
         self.key = key
         self.action = action
@@ -45,6 +49,7 @@ public struct VersionedWrite: Sendable {
         self.isLate = isLate
         self.isTooOld = isTooOld
         self.acceptsAbsence = acceptsAbsence
+        self.isResend = isResend
         self.recordExpiresAt = recordExpiresAt
     }
 }
