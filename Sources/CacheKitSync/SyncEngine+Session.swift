@@ -56,16 +56,16 @@ extension SyncEngine {
     }
 
     private func survey() async throws(CacheError) {
-        let asked = clock.now()
-        let uptime = clock.uptime()
-        guard state.withLock({ $0.learning.isDue(wall: asked, uptime: uptime) }) else { return }
+        let wall = clock.now()
+        let asked = clock.uptime()
+        guard state.withLock({ $0.learning.isDue(wall: wall, uptime: asked) }) else { return }
         let survey = try await remote.survey()
-        let answered = clock.now()
+        let answered = clock.uptime()
         let (correction, isNewlyEvicting) = state.withLock { state in
             let isNew = survey.evictsRecords == true && state.evictsRecords != true
             state.evictsRecords = survey.evictsRecords
             let correction = state.learning.learn(
-                survey.time, askedAt: asked, answeredAt: answered, uptime: clock.uptime())
+                survey.time, trip: answered - asked, answeredAt: clock.now(), uptime: answered)
             return (correction, isNew)
         }
         if correction != .zero {
@@ -92,8 +92,9 @@ extension SyncEngine {
                         let changes = try await local.changes(
                             after: after, origin: .local, limit: limit, byteLimit: bytes)
                         let isNeeded = !changes.isEmpty || state.withLock { $0.machine.needsMarks }
+                        // Before the changes are looked at: what the remote's time says decides about them.
+                        if isNeeded, hasContact { try await survey() }
                         if isNeeded, !hasContact {
-                            // Before the changes are looked at: what the remote's time says decides about them.
                             try await contact()
                             hasContact = true
                         }
@@ -120,6 +121,7 @@ extension SyncEngine {
                         }
                         gate.settled(through: settlement.through)
                     case .reidentify:
+                        try await disown()
                         _ = try await local.reidentify()
                         logger.warning(
                             "another node writes under this one's id (a copied or restored file?); this one has a new id now"
@@ -146,6 +148,20 @@ extension SyncEngine {
                     }
                 }
             }
+        }
+    }
+
+    /// Whoever else uses this node's id has to notice, too: what the one sent may have hidden from the other what was lost.
+    private func disown() async throws(CacheError) {
+        let pushes = state.withLock { state in
+            state.machine.ledger.expected.keys.sorted().map { bucket in
+                BucketPush(
+                    bucket: bucket, writes: [], node: state.machine.sending.node, expectedMark: 0, mark: .max,
+                    recordsMayBeLost: true, now: clock.now())
+            }
+        }
+        for answer in pushes.isEmpty ? [] : try await remote.push(pushes) {
+            if case .failed(let error) = answer { throw error }
         }
     }
 

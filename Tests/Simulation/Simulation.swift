@@ -89,6 +89,10 @@ public struct Simulation {
             world.violate("somebody spins without letting time pass")
             return false
         }
+        guard world.time.jobs < 2_000_000 else {
+            world.violate("somebody tries the same again and again")
+            return false
+        }
         return true
     }
 

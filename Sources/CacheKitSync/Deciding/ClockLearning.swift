@@ -23,11 +23,8 @@ struct ClockLearning: Sendable {
     /// After a failure the next try asks again.
     mutating func forget() { asked = nil }
 
-    /// What to add to the clock, given the remote's time and when this machine asked and was answered.
-    mutating func learn(
-        _ remote: Timestamp, askedAt: Timestamp, answeredAt: Timestamp, uptime: Duration
-    ) -> Duration {
-        let trip = max(.zero, askedAt.duration(to: answeredAt))
+    /// What to add to the clock, given the remote's time, how long it took to ask, and what the clock said then.
+    mutating func learn(_ remote: Timestamp, trip: Duration, answeredAt: Timestamp, uptime: Duration) -> Duration {
         let difference = answeredAt.duration(to: remote.advanced(by: trip / 2))
         let isSure = abs(difference.wholeMilliseconds) > max(Self.tolerance, trip).wholeMilliseconds
         let correction = isSure ? difference : .zero

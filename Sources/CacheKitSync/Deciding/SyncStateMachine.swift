@@ -117,6 +117,8 @@ struct SyncStateMachine: Sendable {
 
     /// The store or the remote could not be asked.
     mutating func failed(_ error: CacheError, fraction: Double) {
+        // A new id that could not be taken is found to be needed again.
+        if case .identity = stop { stop = nil }
         stop = stop ?? .failure(error, fraction: fraction)
         // What could not be made durable is read again.
         finished = nil
