@@ -25,7 +25,7 @@ public struct KeyUse: Sendable, Equatable {
     public var settledRows = 0
     /// Rows that wait for the remote.
     public var pendingRows = 0
-    /// Rows that wait for a person: dead letters, parked ones, and those with a conflict.
+    /// Rows that wait for a person: dead letters and parked ones.
     public var setAsideRows = 0
     /// Losing values that were kept.
     public var conflicts = 0
@@ -119,7 +119,7 @@ extension SQLiteStore {
             parts.append("\(use.pendingRows) pending rows: run 'cachekit sync push', then rotate")
         }
         if use.setAsideRows > 0 {
-            parts.append("\(use.setAsideRows) rows of dead letters or conflicts: write or delete their keys anew")
+            parts.append("\(use.setAsideRows) rows of dead letters or parked changes: write or delete their keys anew")
         }
         if use.conflicts > 0 { parts.append("\(use.conflicts) conflicts: settle them") }
         return "key \(use.fingerprint) is still needed by \(parts.joined(separator: "; "))"

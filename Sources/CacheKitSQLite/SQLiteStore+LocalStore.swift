@@ -61,7 +61,7 @@ extension SQLiteStore {
     }
 
     // Before anything is queued, so that a caller's own fault costs nobody else a transaction.
-    private func checkedByteCount(_ changes: [LocalChange]) throws(CacheError) -> Int {
+    func checkedByteCount(_ changes: [LocalChange]) throws(CacheError) -> Int {
         let limit = file.configuration.maximumValueBytes
         var sum = 0
         for change in changes {
@@ -81,23 +81,32 @@ extension SQLiteStore {
     public func changes(
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
-        let synced = try await read { reader throws(CacheError) -> [Change]? in
-            var end = UInt64.max
-            if origin == .local {
-                let clock = try reader.clock()
-                guard clock.syncedSequence >= clock.lastSequence else { return nil }
-                end = clock.syncedSequence
+        guard origin == .local else {
+            return try await read { reader throws(CacheError) in
+                try reader.finder.changes(
+                    after: after, through: .max, .origin(origin), limit: limit, byteLimit: byteLimit)
             }
-            return try reader.finder.changes(
-                after: after, through: end, origin: origin, limit: limit, byteLimit: byteLimit)
         }
-        if let synced { return synced }
+        return try await readSynced { reader, end throws(CacheError) in
+            try reader.finder.changes(
+                after: after, through: end, .origin(.local), limit: limit, byteLimit: byteLimit)
+        }
+    }
+
+    /// Reads in a snapshot up to the last change that is synced, which all are when this begins.
+    func readSynced<Output: Sendable>(
+        _ body: @escaping @Sendable (Reader, _ end: UInt64) throws(CacheError) -> Output
+    ) async throws(CacheError) -> Output {
+        let output = try await read { reader throws(CacheError) -> Output? in
+            let clock = try reader.clock()
+            guard clock.syncedSequence >= clock.lastSequence else { return nil }
+            return try body(reader, clock.syncedSequence)
+        }
+        if let output { return output }
         try await sync()
         return try await read { reader throws(CacheError) in
             // The end is that of the same snapshot: others go on committing what is not synced.
-            try reader.finder.changes(
-                after: after, through: reader.clock().syncedSequence, origin: origin, limit: limit,
-                byteLimit: byteLimit)
+            try body(reader, reader.clock().syncedSequence)
         }
     }
 
@@ -120,11 +129,6 @@ extension SQLiteStore {
     /// The watermark.
     public func watermark() async throws(CacheError) -> ChangeSequence {
         ChangeSequence(try await read { reader throws(CacheError) in try reader.watermark().sequence })
-    }
-
-    /// Moves the watermark; see ``LocalStore/settle(through:deadLetters:)``.
-    public func settle(through sequence: ChangeSequence, deadLetters: [DeadLetter]) async throws(CacheError) {
-        try await write { writer throws(CacheError) in try writer.settle(through: sequence, deadLetters) }
     }
 
     /// How much waits for the remote; linear in that.

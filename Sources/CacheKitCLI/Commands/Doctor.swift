@@ -11,7 +11,7 @@ struct Doctor: AsyncParsableCommand {
             by the number of their change, never by their key. The file is only read, also where damage or the file system \
             lets nothing else open it.
 
-            With --set-aside, rows and dead letters that do not authenticate are taken out of the file and kept in a new one \
+            With --set-aside, rows and records that do not authenticate are taken out of the file and kept in a new one \
             (sealed as they are), and indexes that do not fit their tables are built anew, so that pushing and listing go on.
 
             Exits with 9 for damage, 7 for a missing or wrong key.
@@ -51,7 +51,7 @@ struct Doctor: AsyncParsableCommand {
         let numbers = outcome.changes.prefix(20).map { "\($0.number)" }.joined(separator: ", ")
         StandardError.write(
             "cachekit: \(outcome.rows) rows set aside\(outcome.rows == 0 ? "" : " (changes \(numbers))"), "
-                + "\(outcome.pending) of them writes that Redis does not know; \(outcome.deadLetters) dead letters set aside"
+                + "\(outcome.pending) of them writes that Redis does not know; \(outcome.deadLetters) dead letters and \(outcome.records) other records set aside"
         )
         if outcome.hasSetLogAside { StandardError.write("cachekit: the damaged log is kept as \(path)-wal") }
         if outcome.hasRebuiltIndexes { StandardError.write("cachekit: indexes were built anew") }
@@ -95,7 +95,9 @@ struct Doctor: AsyncParsableCommand {
             ("rows_intact", rows?.verified.intactRows), ("rows_failed", rows?.verified.failedRows),
             ("pending", rows?.pending), ("pending_lost", rows?.failedPending), ("exportable", rows?.exportable),
             ("without_key", rows?.withoutKey), ("dead_letters", rows?.deadLetters),
-            ("dead_letters_failed", rows?.alteredDeadLetters),
+            ("dead_letters_failed", rows?.alteredDeadLetters), ("parked", rows?.parked),
+            ("parked_failed", rows?.alteredParked), ("conflicts", rows?.conflicts),
+            ("conflicts_failed", rows?.alteredConflicts), ("sending_records_failed", rows?.alteredSendingRecords),
         ]
     }
 }

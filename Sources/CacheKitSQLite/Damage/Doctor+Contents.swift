@@ -101,45 +101,68 @@ extension Doctor {
         }
         rows.verified.isStructureIntact =
             scan.unreadablePlaces == 0 && !report.findings.contains { $0.stage == .structure }
-        try examineDeadLetters(file, codec, &rows)
+        try examineSealedTables(file, codec, &rows)
         report.examined.append(.rows)
         report.rows = rows
         addFindings(rows, unreadablePlaces: scan.unreadablePlaces)
     }
 
-    private func examineDeadLetters(
+    private func examineSealedTables(
         _ file: ReadOnlyFile, _ codec: RowCodec, _ rows: inout DoctorReport.Rows
     ) throws(CacheError) {
+        (rows.deadLetters, rows.alteredDeadLetters) = try count(.deadLetters, file, codec)
+        (rows.parked, rows.alteredParked) = try count(.parked, file, codec)
+        (rows.conflicts, rows.alteredConflicts) = try count(.conflicts, file, codec)
+        rows.alteredSendingRecords = try count(.marks, file, codec).altered
         do throws(CacheError) {
-            let select = try file.connection.prepare("SELECT change_seq, sealed FROM dead_letters")
-            while try select.step() {
-                rows.deadLetters += 1
-                let sequence = UInt64(bitPattern: select.integer(0))
-                if (try? codec.keys.openOutcome(select.bytes(1), sequence: sequence)) == nil {
-                    rows.alteredDeadLetters += 1
-                }
-            }
-        } catch  where error.code == .damagedStore {
-            rows.alteredDeadLetters += 1
+            _ = try file.meta.sent(codec.keys)
+        } catch  where [.damagedStore, .tamperedStore].contains(error.code) {
+            rows.alteredSendingRecords += 1
         }
     }
 
+    private func count(
+        _ table: SealedTable, _ file: ReadOnlyFile, _ codec: RowCodec
+    ) throws(CacheError) -> (all: Int, altered: Int) {
+        var counts = (all: 0, altered: 0)
+        do throws(CacheError) {
+            try table.forEach(file.connection, codec) { _, isIntact in
+                counts.all += 1
+                if !isIntact { counts.altered += 1 }
+            }
+        } catch  where error.code == .damagedStore {
+            counts.altered += 1
+        }
+        return counts
+    }
+
     private mutating func addFindings(_ rows: DoctorReport.Rows, unreadablePlaces: Int) {
-        let altered = rows.verified.failures.filter { $0.code == .tamperedStore }
+        let isAltered = rows.verified.failures.contains { $0.code == .tamperedStore }
         if rows.verified.failedRows > 0 || unreadablePlaces > 0 {
             let numbers = rows.verified.failures.prefix(10).map { "\($0.sequence.number)" }.joined(separator: ", ")
             report.add(
-                .rows, altered.isEmpty ? .damagedStore : .tamperedStore,
+                .rows, isAltered ? .tamperedStore : .damagedStore,
                 "\(rows.verified.failedRows) rows do not authenticate or can't be read (changes \(numbers)), "
                     + "\(unreadablePlaces) places of the tables can't be read",
                 meaning:
                     "their values are lost here, \(rows.failedPending) of them not known to Redis; pushing stops there",
                 remedy: unreadablePlaces > 0 ? Self.export : "let pushing go on: cachekit doctor --set-aside FILE")
         }
-        if rows.alteredDeadLetters > 0 {
+        let altered: [(count: Int, what: String, meaning: String)] = [
+            (
+                rows.alteredDeadLetters, "dead letters",
+                "why those changes were given up on is not known any more"
+            ),
+            (rows.alteredParked, "parked changes", "why those changes were set aside is not known any more"),
+            (rows.alteredConflicts, "conflicts", "values that lost against the remote's are lost here too"),
+            (
+                rows.alteredSendingRecords, "records of what was sent",
+                "nothing is pushed until they are gone; then less is known of what the remote may have lost"
+            ),
+        ]
+        for (count, what, meaning) in altered where count > 0 {
             report.add(
-                .rows, .tamperedStore, "\(rows.alteredDeadLetters) dead letters do not authenticate",
-                meaning: "why those changes were given up on is not known any more",
+                .rows, .tamperedStore, "\(count) \(what) do not authenticate", meaning: meaning,
                 remedy: "cachekit doctor --set-aside FILE")
         }
         if rows.withoutKey > 0 {

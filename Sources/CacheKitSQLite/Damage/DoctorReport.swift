@@ -18,7 +18,7 @@ public struct DoctorReport: Sendable {
         case schema
         /// Pages and indexes, as SQLite checks them.
         case structure
-        /// Every row and dead letter.
+        /// Every row, and what is kept of changes that were set aside, lost, or sent.
         case rows
     }
 
@@ -36,7 +36,7 @@ public struct DoctorReport: Sendable {
         public var remedy: String
     }
 
-    /// Rows and dead letters, counted.
+    /// Rows, and what is kept beside them, counted.
     public struct Rows: Sendable {
         /// What can be read and what can't.
         public var verified = VerifyReport()
@@ -52,6 +52,16 @@ public struct DoctorReport: Sendable {
         public var deadLetters = 0
         /// Dead letters that were altered.
         public var alteredDeadLetters = 0
+        /// Changes set aside until somebody decides.
+        public var parked = 0
+        /// Those of them that were altered.
+        public var alteredParked = 0
+        /// Values that lost against the remote's.
+        public var conflicts = 0
+        /// Those of them that were altered.
+        public var alteredConflicts = 0
+        /// Records of what was sent and acknowledged that were altered.
+        public var alteredSendingRecords = 0
     }
 
     /// Stages that were completed; the others could not be reached.

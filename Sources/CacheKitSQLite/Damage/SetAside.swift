@@ -11,6 +11,8 @@ public struct SetAsideReport: Sendable, Equatable {
     public var pending = 0
     /// Dead letters that did not authenticate.
     public var deadLetters = 0
+    /// Parked changes, conflicts, and records of what was sent, that did not authenticate.
+    public var records = 0
     /// Whether indexes did not fit their tables and were built anew.
     public var hasRebuiltIndexes = false
     /// Whether the log was damaged: it was kept whole, and what SQLite could read of it was moved into the file.
@@ -99,7 +101,13 @@ extension SQLiteStore {
         }
         report.unreadable += scan.unreadablePlaces
         report.deadLetters = try await write { writer throws(CacheError) in
-            try writer.setDeadLettersAside(into: kept)
+            try writer.setAside(.deadLetters, into: kept)
+        }
+        report.records = try await write { writer throws(CacheError) in
+            let tables: [SealedTable] = [.parked, .conflicts, .marks]
+            var count = try writer.setSentNoteAside(into: kept)
+            for table in tables { count += try writer.setAside(table, into: kept) }
+            return count
         }
         return report
     }
@@ -141,24 +149,40 @@ extension Writer {
         return true
     }
 
-    func setDeadLettersAside(into kept: SetAsideFile) throws(CacheError) -> Int {
-        let select = try connection.prepare("SELECT change_seq, sealed FROM dead_letters")
+    /// Takes altered records out of a table beside those of rows.
+    func setAside(_ table: SealedTable, into kept: SetAsideFile) throws(CacheError) -> Int {
         var altered: [Int64] = []
-        while try select.step() {
-            let sequence = UInt64(bitPattern: select.integer(0))
-            if (try? file.keys.openOutcome(select.bytes(1), sequence: sequence)) == nil {
-                altered.append(select.integer(0))
-            }
+        try table.forEach(connection, file.codec) { number, isIntact in
+            if !isIntact { altered.append(number) }
         }
-        let delete = try connection.prepare("DELETE FROM dead_letters WHERE change_seq = ?1")
+        let delete = try connection.prepare("DELETE FROM \(table.rawValue) WHERE \(table.key) = ?1")
         for number in altered {
-            try kept.append(
-                line("dead_letters", "change_seq", ["change_seq", "key_hash", "sealed", "dead_at"], number))
+            try kept.append(line(table.rawValue, table.key, [table.key] + table.columns, number))
             try kept.sync()
             try delete.bind(number, at: 1)
             try delete.run()
         }
         return altered.count
+    }
+
+    /// Takes the note of what was sent out, if it is altered.
+    func setSentNoteAside(into kept: SetAsideFile) throws(CacheError) -> Int {
+        do throws(CacheError) {
+            _ = try meta.sent(file.keys)
+            return 0
+        } catch  where [.damagedStore, .tamperedStore].contains(error.code) {
+            let select = try connection.prepare(
+                """
+                SELECT json_object('table', 'meta', 'name', name, 'content', hex(content)) FROM meta
+                WHERE name = '\(SentNote.name)'
+                """)
+            guard try select.step() else { return 0 }
+            try kept.append(select.bytes(0) + [0x0A])
+            select.reset()
+            try kept.sync()
+            try meta.delete(SentNote.name)
+            return 1
+        }
     }
 
     private static let columns = [

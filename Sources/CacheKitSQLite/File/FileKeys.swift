@@ -9,9 +9,8 @@ final class FileKeys: Sendable {
     /// Index, metadata and value key, 32 bytes each.
     static let byteCount = 96
 
-    /// What a seal is for; the two row tables have the numbers 1 and 2.
+    /// What a seal is for; the two row tables have the numbers 1 and 2, each ``SealedRecord`` one of its own.
     private enum Purpose: UInt8 {
-        case outcome = 3
         case meta = 0x40
         case value = 0x80
     }
@@ -79,18 +78,14 @@ final class FileKeys: Sendable {
         try metadata.open(sealed, associatedData: associatedData(Purpose.meta.rawValue, Array(name.utf8)))
     }
 
-    /// Seals what is told of a change that was set aside, to its sequence.
-    func sealOutcome(_ plaintext: [UInt8], sequence: UInt64) throws(CacheError) -> [UInt8] {
-        var suffix: [UInt8] = []
-        suffix.append(bigEndian: sequence)
-        return try metadata.seal(plaintext, associatedData: associatedData(Purpose.outcome.rawValue, suffix))
+    /// Seals a record of a table beside those of rows.
+    func seal(_ plaintext: [UInt8], _ record: SealedRecord) throws(CacheError) -> [UInt8] {
+        try metadata.seal(plaintext, associatedData: associatedData(record.purpose, record.suffix))
     }
 
-    /// Opens what ``sealOutcome(_:sequence:)`` sealed.
-    func openOutcome(_ sealed: [UInt8], sequence: UInt64) throws(CacheError) -> [UInt8] {
-        var suffix: [UInt8] = []
-        suffix.append(bigEndian: sequence)
-        return try metadata.open(sealed, associatedData: associatedData(Purpose.outcome.rawValue, suffix))
+    /// Opens what ``seal(_:_:)`` sealed.
+    func open(_ sealed: [UInt8], _ record: SealedRecord) throws(CacheError) -> [UInt8] {
+        try metadata.open(sealed, associatedData: associatedData(record.purpose, record.suffix))
     }
 
     /// The same bytes as ``associatedData(_:_:)`` gives for a row, on the stack: every read needs them.

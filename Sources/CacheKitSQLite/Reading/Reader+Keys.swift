@@ -8,12 +8,6 @@ extension Reader {
     // Overflow first: a row that moves from there into the place of a deleted one is met at its new place.
     private static let tables: [RowTable] = [.overflow, .entries]
 
-    private static let isSetAside = """
-        EXISTS (SELECT 1 FROM dead_letters d WHERE d.change_seq = r.change_seq)
-        OR EXISTS (SELECT 1 FROM parked p WHERE p.change_seq = r.change_seq)
-        OR EXISTS (SELECT 1 FROM conflicts c WHERE c.key_hash = r.key_hash)
-        """
-
     func keyHistory() throws(CacheError) -> KeyHistory { try KeyHistory.read(meta, finder.codec.keys) }
 
     /// One step of the search for values that another key than this one sealed.
@@ -33,7 +27,7 @@ extension Reader {
         let row = table == .entries ? "id" : "row"
         let select = try connection.prepare(
             """
-            SELECT \(RowTable.columns), \(row), \(Self.isSetAside) FROM \(table.name) r
+            SELECT \(RowTable.columns), \(row), \(SettlementStatements.isSetAside) FROM \(table.name) r
             WHERE \(row) > ?1 AND \(row) <= ?2 AND key_fingerprint IS NOT NULL AND key_fingerprint <> ?3
             ORDER BY \(row)
             """)
@@ -107,7 +101,7 @@ extension Reader {
         let select = try connection.prepare(
             """
             SELECT key_fingerprint, count(*), total(isAside), total(isPending AND NOT isAside) FROM (
-                SELECT key_fingerprint, \(Self.isSetAside) AS isAside, origin = 0 AND change_seq > ?3 AS isPending
+                SELECT key_fingerprint, \(SettlementStatements.isSetAside) AS isAside, origin = 0 AND change_seq > ?3 AS isPending
                 FROM \(table.name) r WHERE \(row) > ?1 AND \(row) <= ?2 AND key_fingerprint IS NOT NULL)
             GROUP BY key_fingerprint
             """)

@@ -61,7 +61,9 @@ final class Reader: @unchecked Sendable {
         var statistics = LocalStoreStatistics(
             entries: 0, tombstones: 0, valueBytes: 0,
             fileBytes: DatabaseFile.byteCount(file.path) + DatabaseFile.byteCount(file.path + "-wal"),
-            deadLetters: Int(try connection.integer("SELECT count(*) FROM dead_letters")), rowsByFingerprint: [:],
+            deadLetters: Int(try connection.integer("SELECT count(*) FROM dead_letters")),
+            parked: Int(try connection.integer("SELECT count(*) FROM parked")),
+            conflicts: Int(try connection.integer("SELECT count(*) FROM conflicts")), rowsByFingerprint: [:],
             lastSequence: ChangeSequence(try clock().lastSequence),
             watermark: ChangeSequence(try watermark().sequence), backlog: try backlog())
         for table in RowTable.allCases {

@@ -58,7 +58,7 @@ struct RowCodec: Sendable {
             version.bigEndian(at: 8) == metadata.version.node,
             UInt64(bitPattern: row.integer(3)) == metadata.sequence,
             row.integer(4) == Int64(metadata.origin.rawValue),
-            row.blob(5).isEqual(to: metadata.base),
+            RowBase(row.blob(5)) == metadata.base,
             row.integer(6) == metadata.expiresAt, row.integer(7) == metadata.staleAt
         else { return false }
         if let fingerprint = metadata.fingerprint {
@@ -95,7 +95,8 @@ struct RowCodec: Sendable {
         let entry = StoredEntry(
             value: value, form: metadata.fingerprint.map { .sealed($0) } ?? .plain, mode: metadata.mode,
             version: metadata.version, sequence: ChangeSequence(metadata.sequence), origin: metadata.origin,
-            expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt))
+            expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt),
+            base: metadata.base.fingerprints)
         return (metadata, entry)
     }
 

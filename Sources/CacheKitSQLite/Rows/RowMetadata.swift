@@ -9,9 +9,8 @@ internal import CacheKitCore
 struct RowMetadata: Equatable {
     static let layout: UInt8 = 1
     static let fixedByteCount = 97
-    private static let maximumBaseByteCount = 32
     /// The longest plaintext: what claims to be longer is no metadata.
-    static let maximumByteCount = fixedByteCount + maximumBaseByteCount + CacheKey.maximumByteCount
+    static let maximumByteCount = fixedByteCount + RowBase.maximumByteCount + CacheKey.maximumByteCount
     private static let tombstoneFlag: UInt8 = 1
     private static let sealedFlag: UInt8 = 2
     private static let resealedFlag: UInt8 = 4
@@ -27,10 +26,11 @@ struct RowMetadata: Equatable {
     /// Length and last 16 bytes of the value column: together with the seal around them they bind value and row.
     var valueLength: Int
     var valueTag: UInt128
-    /// Digest of a value under the tenant's key, which this module can't open; 0 for any other.
+    /// Digest of a value under the tenant's key, which this module can't open; fingerprint of a plain one, of which 0 says that
+    /// an older version wrote it; 0 for a tombstone.
     var valueDigest: UInt128
-    /// Fingerprints of what this node knows the remote may hold: none, one or two of 16 bytes.
-    var base: [UInt8]
+    /// What this node knows the remote may hold.
+    var base: RowBase
     var key: String
     /// Sealed anew since it was synchronised: the remote holds what `base` says, not this value.
     var isResealed = false
@@ -38,7 +38,7 @@ struct RowMetadata: Equatable {
     /// The plaintext.
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.fixedByteCount + base.count + key.utf8.count)
+        bytes.reserveCapacity(Self.fixedByteCount + base.byteCount + key.utf8.count)
         let flags =
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
             | (isResealed ? Self.resealedFlag : 0)
@@ -53,8 +53,8 @@ struct RowMetadata: Equatable {
         bytes.append(bigEndian: UInt32(valueLength))
         bytes.append(bigEndian: valueTag)
         bytes.append(bigEndian: valueDigest)
-        bytes.append(UInt8(base.count))
-        bytes += base
+        bytes.append(UInt8(base.byteCount))
+        base.append(to: &bytes)
         bytes += key.utf8
         return bytes
     }
@@ -99,8 +99,10 @@ extension RowMetadata {
         valueDigest = bytes.bigEndian(at: 80)
         let baseCount = Int(bytes[96])
         let keyStart = Self.fixedByteCount + baseCount
-        guard baseCount <= Self.maximumBaseByteCount, bytes.count > keyStart else { return nil }
-        base = baseCount == 0 ? [] : Array(bytes[Self.fixedByteCount..<keyStart])
+        guard bytes.count > keyStart,
+            let base = RowBase(UnsafeRawBufferPointer(rebasing: bytes[Self.fixedByteCount..<keyStart]))
+        else { return nil }
+        self.base = base
         let name = UnsafeRawBufferPointer(rebasing: bytes[keyStart...])
         guard let expected else {
             key = String(decoding: name, as: UTF8.self)

@@ -8,8 +8,9 @@ final class RowStatements {
     private let feed: PreparedStatement
     private let feedOfOrigin: PreparedStatement
     private let connection: SQLiteConnection
-    /// Prepared for its first use: most connections never ask.
+    /// Prepared for their first use: most connections never ask.
     private var feedOfKeys: PreparedStatement?
+    private var feedOfSettled: PreparedStatement?
 
     init(_ table: RowTable, _ connection: SQLiteConnection) throws(CacheError) {
         self.table = table
@@ -39,14 +40,35 @@ final class RowStatements {
         return nil
     }
 
-    /// A statement over the feed; the caller steps and resets it.
+    /// A statement over the feed, up to a change at least; the caller steps and resets it.
     func changes(
-        after sequence: ChangeSequence, origin: EntryOrigin?, limit: Int
+        after sequence: ChangeSequence, through last: UInt64, _ selection: FeedSelection, limit: Int
     ) throws(CacheError) -> PreparedStatement {
-        let statement = origin == nil ? feed : feedOfOrigin
+        let statement: PreparedStatement
+        switch selection {
+        case .origin(nil): statement = feed
+        case .origin(let origin?):
+            statement = feedOfOrigin
+            try statement.bind(Int64(origin.rawValue), at: 3)
+        case .settled:
+            statement = try settled()
+            try statement.bind(Int64(clamping: last), at: 3)
+        }
         try statement.bind(Int64(clamping: sequence.number), at: 1)
         try statement.bind(Int64(limit), at: 2)
-        if let origin { try statement.bind(Int64(origin.rawValue), at: 3) }
+        return statement
+    }
+
+    private func settled() throws(CacheError) -> PreparedStatement {
+        if let feedOfSettled { return feedOfSettled }
+        // Those that were set aside are left out here: whoever asks takes a page with none for the end.
+        let statement = try connection.prepare(
+            """
+            SELECT \(RowTable.columns) FROM \(table.name) r
+            WHERE change_seq > ?1 AND change_seq <= ?3 AND origin = 0 AND NOT (\(SettlementStatements.isSetAside))
+            ORDER BY change_seq LIMIT ?2
+            """)
+        feedOfSettled = statement
         return statement
     }
 
@@ -119,11 +141,11 @@ final class RowFinder {
     ///
     /// Such a row is never passed over: those before it in its table are given out, and once it is the first, this throws.
     func changes(
-        after: ChangeSequence, through end: UInt64, origin: EntryOrigin?, limit: Int, byteLimit: Int
+        after: ChangeSequence, through end: UInt64, _ selection: FeedSelection, limit: Int, byteLimit: Int
     ) throws(CacheError) -> [Change] {
         guard limit > 0 else { return [] }
-        let (placed, isPlacedIntact) = try changes(entries, after, end, origin, limit, byteLimit)
-        var (colliding, isCollidingIntact) = try changes(overflow, after, end, origin, limit, byteLimit)
+        let (placed, isPlacedIntact) = try changes(entries, after, end, selection, limit, byteLimit)
+        var (colliding, isCollidingIntact) = try changes(overflow, after, end, selection, limit, byteLimit)
         guard !colliding.isEmpty else { return placed }
         var changes = placed
         // Beyond the end of a list that stopped at a row, the other one would pass over that row.
@@ -143,10 +165,10 @@ final class RowFinder {
     }
 
     private func changes(
-        _ rows: RowStatements, _ after: ChangeSequence, _ end: UInt64, _ origin: EntryOrigin?, _ limit: Int,
+        _ rows: RowStatements, _ after: ChangeSequence, _ end: UInt64, _ selection: FeedSelection, _ limit: Int,
         _ byteLimit: Int
     ) throws(CacheError) -> (changes: [Change], isIntact: Bool) {
-        let statement = try rows.changes(after: after, origin: origin, limit: limit)
+        let statement = try rows.changes(after: after, through: end, selection, limit: limit)
         defer { statement.reset() }
         var changes: [Change] = []
         var bytes = 0

@@ -7,16 +7,35 @@ internal import CacheKitCore
 struct HashedChange: Sendable {
     let change: LocalChange
     let hash: KeyHash
-    /// Digest of a value under the tenant's key; 0 for any other.
+    /// Digest of a value under the tenant's key, fingerprint of a plain one; 0 for a tombstone.
     let digest: UInt128
+    /// Fingerprint of the value as the remote holds it; 0 for a tombstone.
+    let fingerprint: UInt128
 
     init(_ change: LocalChange, _ codec: RowCodec) throws(CacheError) {
         self.change = change
         hash = try codec.hash(change.key)
-        guard case .sealed = change.form, let value = change.value else {
+        guard let value = change.value else {
             digest = 0
+            fingerprint = 0
             return
         }
-        digest = try RowMetadata.digest(of: value)
+        fingerprint = try ValueFingerprint(of: value, form: change.form).number
+        if case .sealed = change.form { digest = try RowMetadata.digest(of: value) } else { digest = fingerprint }
+    }
+
+    private init(_ change: LocalChange, _ hash: KeyHash) {
+        self.change = change
+        self.hash = hash
+        digest = 0
+        fingerprint = 0
+    }
+
+    /// The same without its value: where that can't be kept, it is read from the remote.
+    var withoutValue: HashedChange {
+        var change = change
+        change.value = nil
+        change.form = .plain
+        return HashedChange(change, hash)
     }
 }

@@ -26,8 +26,7 @@ struct Replaceability {
         // What does not authenticate is evidence; it stays for `verify`.
         guard let metadata = try? writer.file.codec.metadata(row, table: table) else { return nil }
         let hash = KeyHash(bytes: row.bytes(0), bits: writer.file.configuration.hashBits)
-        let isReplaceable = try writer.isReplaceable(
-            metadata, hash.bytes, watermark, protectsPending: protectsPending)
+        let isReplaceable = try writer.isReplaceable(metadata, watermark, protectsPending: protectsPending)
         return isReplaceable ? (hash, metadata.valueLength) : nil
     }
 }

@@ -67,7 +67,7 @@ final class RowWriter {
     /// Seals and stores a row: a new one, or in the place of one that was last noted as read then.
     func store(
         _ hashed: HashedChange, in place: RowPlace, version: Version, sequence: UInt64, origin: EntryOrigin,
-        base: [UInt8], now: Timestamp
+        base: RowBase, now: Timestamp
     ) throws(CacheError) {
         let change = hashed.change
         let value = try codec.valueColumn(change, hash: hashed.hash, version: version)
@@ -82,7 +82,8 @@ final class RowWriter {
         try put(metadata, value, hashed.hash, in: place, accessedAt: now.milliseconds)
     }
 
-    private func put(
+    /// Seals and stores a row whose value column is at hand, noting that it was used then.
+    func put(
         _ metadata: RowMetadata, _ value: [UInt8]?, _ hash: KeyHash, in place: RowPlace, accessedAt: Int64
     ) throws(CacheError) {
         let table = place.table
@@ -103,7 +104,7 @@ final class RowWriter {
         try statement.bind(metadata.version.bytes, at: 4)
         try statement.bind(Int64(metadata.sequence), at: 5)
         try statement.bind(Int64(metadata.origin.rawValue), at: 6)
-        try statement.bind(metadata.base.isEmpty ? nil : metadata.base, at: 7)
+        try statement.bind(metadata.base.column, at: 7)
         try statement.bind(metadata.expiresAt, at: 8)
         try statement.bind(metadata.staleAt, at: 9)
         if isAccessNoted { try statement.bind(accessedAt, at: 10) }
@@ -117,7 +118,7 @@ final class RowWriter {
         guard let statement = reseals[table] else { return }
         try statement.bind(hash.bytes, at: 1)
         try statement.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 2)
-        try statement.bind(metadata.base.isEmpty ? nil : metadata.base, at: 3)
+        try statement.bind(metadata.base.column, at: 3)
         try statement.bind(metadata.fingerprint?.bytes, at: 4)
         if table == .entries { try statement.bind(hash.id, at: 6) }
         try statement.run(value, at: 5)

@@ -12,23 +12,15 @@ extension Writer {
         let isNearBound = try isNearBound(bytes: changes.reduce(0) { $0 + $1.change.byteCount }, rows: changes.count)
         for hashed in changes {
             let change = hashed.change
-            guard try !isRetired(change) else {
-                throw CacheError(
-                    .wrongMasterKey,
-                    "the key that sealed the value was retired from the file; restart this process with the newer key")
-            }
-            if isNearBound {
-                // Before the row is looked for: it may be the one that goes.
-                let hasRoom = try makeRoom(bytes: change.byteCount, for: change.value == nil ? .tombstone : .value)
-                if !hasRoom { try refuse(bytes: change.byteCount) }
-            }
+            // Before the row is looked for: it may be the one that goes.
+            try admit(change, isNearBound)
             let (place, base) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
-                (
-                    RowPlace(table: table, accessedAt: row?.integer(8)),
-                    row.map { baseAfter($0, table: table, watermark) } ?? []
-                )
+                // A row that does not authenticate tells nothing, and the write mends it.
+                let former = row.flatMap { try? file.codec.metadata($0, table: table) }
+                let base = try former.map { former throws(CacheError) in try baseAfter(former, watermark) }
+                return (RowPlace(table: table, accessedAt: row?.integer(8)), base ?? RowBase())
             }
-            let (sequence, version) = try nextChange(at: now)
+            let (sequence, version) = try nextChange()
             try rows.store(
                 hashed, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
             sequences.append(ChangeSequence(sequence))
@@ -37,17 +29,36 @@ extension Writer {
         return sequences
     }
 
-    /// What the remote may hold once the row is overwritten: its value, if that was synchronised; else what it was before.
-    /// A plain value has no tag, so nothing is known of it.
-    private func baseAfter(_ row: PreparedStatement, table: RowTable, _ watermark: Watermark) -> [UInt8] {
-        // A row that does not authenticate tells nothing, and the write mends it.
-        guard let metadata = try? file.codec.metadata(row, table: table) else { return [] }
-        let isSynchronised = metadata.origin == .remote || metadata.sequence <= watermark.sequence
-        // What was sealed anew is not what the remote holds: that stands in the base.
-        guard isSynchronised, !metadata.isResealed else { return metadata.base }
-        var base: [UInt8] = []
-        if metadata.fingerprint != nil { base.append(bigEndian: metadata.valueTag) }
-        return base
+    /// Makes room for a change, or refuses it.
+    func admit(_ change: LocalChange, _ isNearBound: Bool) throws(CacheError) {
+        guard try !isRetired(change) else {
+            throw CacheError(
+                .wrongMasterKey,
+                "the key that sealed the value was retired from the file; restart this process with the newer key")
+        }
+        guard isNearBound else { return }
+        let hasRoom = try makeRoom(bytes: change.byteCount, for: change.value == nil ? .tombstone : .value)
+        if !hasRoom { try refuse(bytes: change.byteCount) }
+    }
+
+    /// What the remote may hold once a row is overwritten.
+    func baseAfter(_ metadata: RowMetadata, _ watermark: Watermark) throws(CacheError) -> RowBase {
+        if metadata.origin == .remote || metadata.sequence <= watermark.sequence,
+            try !isSetAside(metadata.sequence, metadata.origin)
+        {
+            // What was sealed anew is not what the remote holds: that stands in the base.
+            return metadata.isResealed ? metadata.base : RowBase(metadata.valueFingerprint)
+        }
+        let mayBeSent = try metadata.sequence <= max(watermark.sequence, readSentThrough())
+        return mayBeSent ? metadata.base.adding(metadata.valueFingerprint) : metadata.base
+    }
+
+    /// Whether a change was settled and yet not applied.
+    private func isSetAside(_ sequence: UInt64, _ origin: EntryOrigin) throws(CacheError) -> Bool {
+        guard origin == .local else { return false }
+        if hasSetAside == nil { hasSetAside = try settlement.hasSetAside() }
+        guard hasSetAside == true else { return false }
+        return try settlement.isSetAside(sequence: sequence)
     }
 
     /// Stores values read from the remote where the row is still as it was before and nothing of it is pending.
@@ -69,19 +80,16 @@ extension Writer {
             let place = try finder.withRow(hashed.hash) { table, row throws(CacheError) -> RowPlace? in
                 guard let row else { return expected == nil ? RowPlace(table: table) : nil }
                 let metadata = try file.codec.metadata(row, table: table)
-                let isFree = try isReplaceable(metadata, hashed.hash.bytes, watermark, protectsPending: true)
+                let isFree = try isReplaceable(metadata, watermark, protectsPending: true)
                 guard ChangeSequence(metadata.sequence) == expected, isFree else { return nil }
                 return RowPlace(table: table, accessedAt: row.integer(8))
             }
             stored.append(place != nil)
             guard let place else { continue }
-            let (sequence, version) = try nextChange(at: now)
-            var base: [UInt8] = []
-            if case .sealed = change.form, let value = change.value {
-                base.append(bigEndian: value.withUnsafeBytes { RowMetadata.tag(of: $0) })
-            }
+            let (sequence, version) = try nextChange()
             try rows.store(
-                hashed, in: place, version: version, sequence: sequence, origin: .remote, base: base, now: now)
+                hashed, in: place, version: version, sequence: sequence, origin: .remote,
+                base: RowBase(hashed.fingerprint), now: now)
             sweeper.note(expiry: change.expiresAt.milliseconds)
         }
         return stored
@@ -89,26 +97,11 @@ extension Writer {
 
     /// Whether a row may be lost: its change has a durable outcome and nobody has to look at it.
     func isReplaceable(
-        _ metadata: RowMetadata, _ hash: [UInt8], _ watermark: Watermark, protectsPending: Bool
+        _ metadata: RowMetadata, _ watermark: Watermark, protectsPending: Bool
     ) throws(CacheError) -> Bool {
         guard protectsPending else { return true }
         guard metadata.origin == .remote || metadata.sequence <= watermark.sequence else { return false }
-        return try !settlement.isSetAside(sequence: metadata.sequence, hash: hash)
-    }
-
-    /// Moves the watermark up, never down and never past the last change.
-    func settle(through sequence: ChangeSequence, _ deadLetters: [DeadLetter]) throws(CacheError) {
-        let now = clock.now()
-        for letter in deadLetters { try settlement.insert(letter, file.codec, now: now) }
-        let last = try readClock().lastSequence
-        guard sequence.number <= last else {
-            throw CacheError(.invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
-        }
-        guard try readWatermark().sequence < sequence.number else { return }
-        let watermark = Watermark(sequence: sequence.number)
-        try meta.setSealed("watermark", watermark.encoded, file.keys)
-        foundWatermark = watermark
-        evictor.reconsider()
+        return try !settlement.isSetAside(sequence: metadata.sequence)
     }
 }
 

@@ -17,13 +17,12 @@ extension Writer {
                 guard let row, var metadata = try? file.codec.metadata(row, table: table),
                     ChangeSequence(metadata.sequence) == resealed.expected, let used = metadata.fingerprint,
                     used != resealed.fingerprint,
-                    try isReplaceable(metadata, hash.bytes, watermark, protectsPending: protectsPending)
+                    try isReplaceable(metadata, watermark, protectsPending: protectsPending)
                 else { return nil }
                 let isSynchronised = metadata.origin == .remote || metadata.sequence <= watermark.sequence
                 if isSynchronised, !metadata.isResealed {
                     // The remote still holds what was sealed before.
-                    metadata.base = []
-                    metadata.base.append(bigEndian: metadata.valueTag)
+                    metadata.base = RowBase(metadata.valueFingerprint)
                     metadata.isResealed = true
                 }
                 metadata.fingerprint = resealed.fingerprint

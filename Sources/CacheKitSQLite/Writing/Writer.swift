@@ -11,6 +11,8 @@ final class Writer: @unchecked Sendable {
     let finder: RowFinder
     let rows: RowWriter
     let settlement: SettlementStatements
+    let marks: MarksTable
+    let conflicts: ConflictTable
     let clock: any CacheClock
     let ownCommits: OwnCommits
     let bound: SpaceBound
@@ -35,6 +37,13 @@ final class Writer: @unchecked Sendable {
     private var storesClock = false
     /// The watermark, once the open transaction has read it.
     var foundWatermark: Watermark?
+    /// Up to where changes may have been sent, once the open transaction has read it.
+    var foundSentThrough: UInt64?
+    /// Whether any change was set aside, once the open transaction has asked.
+    var hasSetAside: Bool?
+    /// The time of every stamp of the open transaction: the one that stamps were reserved for, wherever the clock is put
+    /// meanwhile.
+    private var stampTime = Timestamp(milliseconds: 0)
     /// Bytes of pages in use, once the open transaction has asked, and those that its writes may have added since.
     var expectedUse: Int?
     /// Whether frames of a commit that failed may lie behind the log's end.
@@ -56,7 +65,9 @@ final class Writer: @unchecked Sendable {
         meta = try MetaTable(connection)
         finder = try RowFinder(connection, file.codec)
         rows = try RowWriter(connection, file.codec)
-        settlement = try SettlementStatements(connection)
+        settlement = try SettlementStatements(connection, file.keys)
+        marks = try MarksTable(connection, file.keys)
+        conflicts = try ConflictTable(connection, file)
         pages = try PageCounts(connection)
         ownCommits = OwnCommits(after: try meta.clock(file.keys).lastSequence)
         // Last: it starts a thread, which only closing ends.
@@ -135,9 +146,10 @@ final class Writer: @unchecked Sendable {
         changeCount: Int, synced: Bool = false, _ body: () throws(CacheError) -> Output
     ) throws(CacheError) -> Output {
         try dropFailedCommits()
+        let now = clock.now()
+        stampTime = now
         if isFull || synced { return try syncedTransaction(body) }
         let count = UInt64(changeCount)
-        let now = clock.now()
         // Asked inside the transaction: another process may have drawn or given back what was reserved.
         let output = try attempt { () throws(CacheError) -> Output? in
             guard try currentClock().covers(count, at: now) else { return nil }
@@ -173,6 +185,8 @@ final class Writer: @unchecked Sendable {
             skipsReservation = false
             storesClock = false
             foundWatermark = nil
+            foundSentThrough = nil
+            hasSetAside = nil
             expectedUse = nil
             rows.added = 0
         }
@@ -222,9 +236,9 @@ final class Writer: @unchecked Sendable {
     func readClock() throws(CacheError) -> FileClock { try meta.clock(file.keys) }
 
     /// Draws a sequence and a version for a change in the open transaction.
-    func nextChange(at now: Timestamp) throws(CacheError) -> (sequence: UInt64, version: Version) {
+    func nextChange() throws(CacheError) -> (sequence: UInt64, version: Version) {
         var clock = try currentClock()
-        let (sequence, stamp) = clock.next(at: now)
+        let (sequence, stamp) = clock.next(at: stampTime)
         fileClock = clock
         return (sequence, Version(stamp: stamp, node: clock.node))
     }
@@ -242,6 +256,18 @@ final class Writer: @unchecked Sendable {
         // Outside a transaction, another process may move it at any time.
         if !connection.isAutocommit { foundWatermark = watermark }
         return watermark
+    }
+
+    /// Up to where changes of this node may have been sent, in the open transaction.
+    func readSentThrough() throws(CacheError) -> UInt64 {
+        if let foundSentThrough { return foundSentThrough }
+        var sentThrough = UInt64.max
+        // An altered note must not keep anybody from writing; more in a base than there is harms nobody.
+        do throws(CacheError) {
+            sentThrough = try meta.sent(file.keys)?.sequence(of: currentClock().node) ?? 0
+        } catch  where error.code == .tamperedStore {}
+        foundSentThrough = sentThrough
+        return sentThrough
     }
 
     /// Syncs every commit so far, whoever made it, so that what is published can't be lost.

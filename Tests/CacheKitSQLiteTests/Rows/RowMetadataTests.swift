@@ -8,7 +8,7 @@ import Testing
     private let metadata = RowMetadata(
         mode: .native, version: Version(stamp: 5, node: 6), sequence: 7, origin: .local, expiresAt: 8, staleAt: 9,
         fingerprint: KeyFingerprint(high: 1, low: 2), isTombstone: false, valueLength: 3, valueTag: 4, valueDigest: 5,
-        base: [UInt8](repeating: 1, count: 16), key: "users:42")
+        base: RowBase(1).adding(2), key: "users:42")
 
     private func read(expecting key: String?) throws -> RowMetadata? {
         let key = try key.map { try CacheKey($0) }

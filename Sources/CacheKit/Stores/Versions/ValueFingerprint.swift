@@ -9,13 +9,16 @@ public struct ValueFingerprint: Hashable, Sendable {
     /// The largest plain value that is hashed whole, in bytes.
     public static let wholeByteCount = 64 << 10
 
-    private let high: UInt64
-    private let low: UInt64
+    /// The first 8 bytes, big-endian.
+    package let high: UInt64
+    /// The last 8 bytes, big-endian.
+    package let low: UInt64
 
     /// What stands for a tombstone: zeros.
     public static let none = ValueFingerprint(high: 0, low: 0)
 
-    private init(high: UInt64, low: UInt64) {
+    /// A fingerprint from its two halves.
+    package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
