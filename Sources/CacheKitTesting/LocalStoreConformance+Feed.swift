@@ -178,6 +178,33 @@ extension LocalStoreConformance {
                 { () async throws(CacheError) in _ = try await store.changedKeys(after: .zero, limit: 1) }
             ),
             ("settle", { () async throws(CacheError) in try await store.settle(Settlement(through: .zero)) }),
+            ("sendingState", { () async throws(CacheError) in _ = try await store.sendingState() }),
+            (
+                "beginSending",
+                { () async throws(CacheError) in try await store.beginSending(through: .zero, fence: nil) }
+            ),
+            (
+                "settledChanges",
+                { () async throws(CacheError) in
+                    _ = try await store.settledChanges(after: .zero, through: .zero, limit: 1, byteLimit: 1)
+                }
+            ),
+            (
+                "resolve",
+                { () async throws(CacheError) in
+                    _ = try await store.resolve([
+                        Resolution(sequence: ChangeSequence(1), winner: change, loss: .stale)
+                    ])
+                }
+            ),
+            (
+                "restamp",
+                { () async throws(CacheError) in
+                    let stamp = Restamp(key: change.key, sequence: ChangeSequence(1))
+                    _ = try await store.restamp([stamp], at: .init(milliseconds: 0))
+                }
+            ),
+            ("reidentify", { () async throws(CacheError) in _ = try await store.reidentify() }),
             (
                 "rows",
                 { () async throws(CacheError) in

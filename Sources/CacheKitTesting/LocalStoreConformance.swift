@@ -50,6 +50,24 @@ public struct LocalStoreConformance: Sendable {
         case resealComparesAndSets
         /// A change that waits, or that was given up on, is not sealed anew.
         case resealSparesWhatWaits
+        /// Up to where changes may have been sent is noted, and never falls.
+        case notesWhatIsSent
+        /// Marks of buckets stand beside each other, unless there are other buckets.
+        case keepsMarks
+        /// A change that was set aside is counted, and its row stays.
+        case setsChangesAside
+        /// What a row replaces, and what may be in flight, is known to whoever sends it.
+        case followsBases
+        /// Settled changes are given again, in order and within limits, without those set aside.
+        case feedsSettledChanges
+        /// What lost is replaced only where it still stands, and is kept.
+        case replacesLosers
+        /// A stamp that lies ahead is set back with the ends of its row, and later ones follow it.
+        case setsStampsBack
+        /// A change gets a version above another, and nothing else of it moves.
+        case stampsAboveOthers
+        /// With another node id, nothing counts as sent or acknowledged.
+        case changesItsNode
         /// What this store commits is not another process's.
         case ownCommitsAreNotForeign
         /// After closing, every call says so.
@@ -94,6 +112,15 @@ public struct LocalStoreConformance: Sendable {
         case .findsOlderSeals: try await findsOlderSeals(store)
         case .resealComparesAndSets: try await resealComparesAndSets(store)
         case .resealSparesWhatWaits: try await resealSparesWhatWaits(store)
+        case .notesWhatIsSent: try await notesWhatIsSent(store)
+        case .keepsMarks: try await keepsMarks(store)
+        case .setsChangesAside: try await setsChangesAside(store)
+        case .followsBases: try await followsBases(store)
+        case .feedsSettledChanges: try await feedsSettledChanges(store)
+        case .replacesLosers: try await replacesLosers(store)
+        case .setsStampsBack: try await setsStampsBack(store)
+        case .stampsAboveOthers: try await stampsAboveOthers(store)
+        case .changesItsNode: try await changesItsNode(store)
         case .ownCommitsAreNotForeign: try await ownCommitsAreNotForeign(store)
         case .refusesAfterClose: try await refusesAfterClose(store)
         }

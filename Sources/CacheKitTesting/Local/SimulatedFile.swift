@@ -37,6 +37,12 @@ public struct SimulatedFile: Sendable {
     /// Whether a row's change has no outcome yet.
     public func isPending(_ row: StoredEntry) -> Bool { row.origin == .local && row.sequence > watermark }
 
+    /// Whether a row may be lost: its change has an outcome, and nobody has to look at it.
+    func isReplaceable(_ row: StoredEntry) -> Bool {
+        guard !isPending(row) else { return false }
+        return !deadLetters.contains { $0.sequence == row.sequence } && !parked.contains { $0.sequence == row.sequence }
+    }
+
     mutating func store(_ change: LocalChange, _ origin: EntryOrigin, at now: Timestamp) -> ChangeSequence {
         var base = rows[change.key].map { baseAfter($0) } ?? []
         if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
@@ -52,8 +58,10 @@ public struct SimulatedFile: Sendable {
     /// What the remote may hold once a row is overwritten.
     private func baseAfter(_ row: StoredEntry) -> [ValueFingerprint] {
         let own = row.value.map { [Self.fingerprint($0, row.form)] } ?? []
-        if !isPending(row) { return own }
-        return row.sequence <= max(sentThrough, watermark) ? Array((row.base.prefix(1) + own).prefix(2)) : row.base
+        // What was set aside was settled without being applied.
+        if isReplaceable(row) { return own }
+        guard row.sequence <= max(sentThrough, watermark) else { return row.base }
+        return row.base.first == own.first ? own : Array((row.base.prefix(1) + own).prefix(2))
     }
 
     private static func fingerprint(_ value: [UInt8], _ form: ValueForm) -> ValueFingerprint {

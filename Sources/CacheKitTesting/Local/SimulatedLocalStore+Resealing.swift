@@ -16,7 +16,7 @@ extension SimulatedLocalStore {
                 step.scanned += 1
                 step.next = RowCursor(part: 0, position: Int64(entry.sequence.number))
                 guard case .sealed(let used) = entry.form, used != fingerprint else { continue }
-                guard Self.isSettled(entry, state) else {
+                guard state.file.isReplaceable(entry) else {
                     step.waiting += 1
                     continue
                 }
@@ -34,18 +34,12 @@ extension SimulatedLocalStore {
         try using(writing: true) { state in
             values.map { resealed in
                 guard let row = state.file.rows[resealed.key], row.sequence == resealed.expected,
-                    Self.isSettled(row, state), case .sealed(let used) = row.form, used != resealed.fingerprint
+                    state.file.isReplaceable(row), case .sealed(let used) = row.form, used != resealed.fingerprint
                 else { return false }
                 state.file.rows[resealed.key]?.value = resealed.value
                 state.file.rows[resealed.key]?.form = .sealed(resealed.fingerprint)
                 return true
             }
         }
-    }
-
-    private static func isSettled(_ row: StoredEntry, _ state: State) -> Bool {
-        let watermark = state.file.watermark
-        guard row.origin == .remote || row.sequence <= watermark else { return false }
-        return !state.file.deadLetters.contains { $0.sequence == row.sequence }
     }
 }

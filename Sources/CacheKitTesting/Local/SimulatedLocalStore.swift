@@ -144,7 +144,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         return try using(writing: true) { state in
             fills.map { fill in
                 let row = state.file.rows[fill.change.key]
-                guard row?.sequence == fill.expected, row.map({ !state.file.isPending($0) }) ?? true else {
+                guard row?.sequence == fill.expected, row.map({ state.file.isReplaceable($0) }) ?? true else {
                     return false
                 }
                 state.altered.remove(fill.change.key)

@@ -115,6 +115,30 @@ import Testing
     }
 
     @Test(arguments: FormatOne.files)
+    func `of what an older version left waiting nothing counts as sent, and plain values are not known by fingerprint`(
+        file: FormatOne
+    ) async throws {
+        try place(file)
+        let store = try await open(file)
+        let state = try await store.sendingState()
+        #expect(state.sentThrough == FormatOne.watermark && state.watermark == FormatOne.watermark)
+        #expect(state.marks == nil && state.fence == nil)
+        let former = try #require(try await store.read([CacheKey("shared:read")])[0])
+        try await store.commit([
+            fixture.put("open:ada", [1]), fixture.put("shared:read", [1]), fixture.put("lent:waiting", [1]),
+        ])
+        let rows = try await store.read(["open:ada", "shared:read", "lent:waiting"].map { try CacheKey($0) })
+        #expect(rows.map { $0?.base } == [[], former.base, []])
+        #expect(former.base.count == 1)
+        try await store.beginSending(through: ChangeSequence(20), fence: nil)
+        #expect(try await store.sendingState().sentThrough == ChangeSequence(20))
+        #expect(
+            try await store.settledChanges(after: .zero, through: .init(.max), limit: 100, byteLimit: 1 << 20)
+                .allSatisfy { $0.entry.sequence != FormatOne.deadLetter })
+        await store.close()
+    }
+
+    @Test(arguments: FormatOne.files)
     func `nothing is wrong with a kept file, and it opens under its own keys only`(file: FormatOne) async throws {
         try place(file)
         var configuration = SQLiteConfiguration(path: fixture.path)
