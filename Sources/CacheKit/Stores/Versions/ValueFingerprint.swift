@@ -32,19 +32,26 @@ public struct ValueFingerprint: Hashable, Sendable {
 
     /// The fingerprint of a value as Redis holds it. Linear in its length only for a plain one.
     public init(of value: [UInt8], form: ValueForm) throws(CacheError) {
-        if case .sealed = form, let tag = ValueFingerprint(bytes: value.suffix(16)) {
-            self = tag
+        if case .sealed = form, value.count >= 16 {
+            self = value.withUnsafeBytes { Self(loading: $0, at: value.count - 16) }
             return
         }
-        let prefix = Array("\(value.count):".utf8)
-        let digest: [UInt8]
-        if value.count <= Self.wholeByteCount {
-            digest = try SHA1.digest(prefix + value)
-        } else {
-            let half = Self.wholeByteCount / 2
-            digest = try SHA1.digest(prefix + value.prefix(half) + value.suffix(half))
+        let length = Array("\(value.count):".utf8)
+        let digest = try length.withUnsafeBytesTyped { length throws(CacheError) in
+            try value.withUnsafeBytesTyped { value throws(CacheError) in
+                guard value.count > Self.wholeByteCount else { return try SHA1.digest(length, value) }
+                let half = Self.wholeByteCount / 2
+                return try SHA1.digest(
+                    length, UnsafeRawBufferPointer(rebasing: value[..<half]),
+                    UnsafeRawBufferPointer(rebasing: value[(value.count - half)...]))
+            }
         }
-        self = ValueFingerprint(bytes: digest.prefix(16)) ?? .none
+        self = digest.withUnsafeBytes { Self(loading: $0, at: 0) }
+    }
+
+    private init(loading bytes: UnsafeRawBufferPointer, at offset: Int) {
+        high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
     }
 
     /// The 16 bytes.
@@ -52,5 +59,14 @@ public struct ValueFingerprint: Hashable, Sendable {
         [high, low].flatMap { half in
             stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
         }
+    }
+}
+
+extension [UInt8] {
+    /// `withUnsafeBytes` with a typed error, which the standard library's does not carry.
+    fileprivate func withUnsafeBytesTyped<Output>(
+        _ body: (UnsafeRawBufferPointer) throws(CacheError) -> Output
+    ) throws(CacheError) -> Output {
+        try withUnsafeBufferPointer { bytes throws(CacheError) in try body(UnsafeRawBufferPointer(bytes)) }
     }
 }
