@@ -187,7 +187,16 @@ func queryInteger(_ path: String, _ sql: String) throws -> Int64 {
         let letter = DeadLetter(
             sequence: ChangeSequence(3), key: try CacheKey("MARKER-NS:MARKER-KEY2"),
             reason: CacheError(.remoteRejected, "MARKER-REASON"))
-        try await store.settle(Settlement(through: ChangeSequence(3), deadLetters: [letter]))
+        let parked = ParkedChange(
+            sequence: ChangeSequence(2), key: try CacheKey("MARKER-NS:MARKER-KEY1"), reason: .tooOld)
+        try await store.beginSending(through: ChangeSequence(9), fence: Array("MARKER-CONNECTION".utf8))
+        try await store.settle(
+            Settlement(
+                through: ChangeSequence(3), deadLetters: [letter], parked: [parked],
+                marks: RemoteMarks(bucketCount: 256, sequences: [1: 3])))
+        let winner = try fixture.put("MARKER-NS:MARKER-KEY4", Array("MARKER-WINNER".utf8))
+        #expect(
+            try await store.resolve([Resolution(sequence: ChangeSequence(5), winner: winner, loss: .stale)]) == [true])
         for suffix in ["", "-wal", "-shm"] {
             let content = try Data(contentsOf: URL(filePath: fixture.path + suffix))
             #expect(!content.isEmpty)

@@ -55,11 +55,11 @@ import Testing
     }
 
     /// The base and the tag of the value of a row.
-    private func base(_ sequence: UInt64) throws -> (base: String, tag: String) {
-        let row = try readSQL(
-            fixture.path, "SELECT base, CAST(substr(value, -16) AS BLOB) FROM entries WHERE change_seq = \(sequence)")[
-                0]
-        return (row[0], row[1])
+    private func base(
+        _ key: String, _ store: SQLiteStore
+    ) async throws -> (base: [ValueFingerprint], tag: [ValueFingerprint]) {
+        let row = try #require(try await store.read([CacheKey(key)])[0])
+        return (row.base, [try #require(ValueFingerprint(bytes: row.value?.suffix(16) ?? []))])
     }
 
     @Test func `the base of a row that was sealed anew says what Redis still holds`() async throws {
@@ -67,27 +67,29 @@ import Testing
         let written = try await store.commit([fixture.sealedPut("written", "1", old)])[0]
         try await store.settle(Settlement(through: written))
         try await store.fill([RemoteFill(change: fixture.sealedPut("filled", "2", old), expected: nil)])
-        let held = [try base(1).tag, try base(2).tag]
+        let names = ["written", "filled"]
+        var held: [[ValueFingerprint]] = []
+        for name in names { held.append(try await base(name, store).tag) }
         let cache = try await fixture.cache(store, both)
         #expect(try await cache.reseal().resealed == 2)
-        for (sequence, tag) in zip([1, 2] as [UInt64], held) {
-            #expect(try base(sequence).base == tag)
-            #expect(try base(sequence).tag != tag)
+        for (name, tag) in zip(names, held) {
+            #expect(try await base(name, store).base == tag)
+            #expect(try await base(name, store).tag != tag)
         }
         // A second rotation, and Redis still holds what the first key sealed.
         let third = try Keyring(current: MasterKey.generate(), previous: [new.current, fixture.masterKey])
         let next = try await fixture.open(keyring: third)
         let nextCache = try await fixture.cache(next, third)
         #expect(try await nextCache.reseal().resealed == 2)
-        #expect([try base(1).base, try base(2).base] == held)
+        for (name, tag) in zip(names, held) { #expect(try await base(name, next).base == tag) }
         // An overwrite comes after what Redis holds, not after what was never sent.
         try await next.commit([fixture.sealedPut("written", "3", third), fixture.sealedPut("filled", "4", third)])
-        #expect([try base(3).base, try base(4).base] == held)
+        for (name, tag) in zip(names, held) { #expect(try await base(name, next).base == tag) }
         // And once that is settled, the new value is what Redis holds.
         try await next.settle(Settlement(through: ChangeSequence(4)))
-        let tag = try base(3).tag
+        let tag = try await base("written", next).tag
         try await next.commit([fixture.sealedPut("written", "5", third)])
-        #expect(try base(5).base == tag)
+        #expect(try await base("written", next).base == tag)
         await nextCache.shutdown()
         await cache.shutdown()
     }
@@ -97,7 +99,7 @@ import Testing
         try await store.commit([fixture.sealedPut("k", "1", old)])
         let cache = try await fixture.cache(store, both)
         #expect(try await cache.reseal().resealed == 1)
-        #expect(try base(1).base.isEmpty)
+        #expect(try await base("k", store).base.isEmpty)
         #expect(try await fixture.opened("k", in: store, new) == "1")
         await cache.shutdown()
     }

@@ -9,8 +9,8 @@ extension Keys {
         static let configuration = CommandConfiguration(
             abstract: "Shut the file to the keys in CACHEKIT_PREVIOUS_MASTER_KEYS.",
             discussion: """
-                The file opens with them no more, and no process brings them back. Refuses, and changes nothing, while a row, \
-                a conflict or a dead letter needs one of them (exit code 3). A key that is yet to be promoted is kept unless \
+                The file opens with them no more, and no process brings them back. Refuses, and changes nothing, while a row \
+                or a conflict needs one of them (exit code 3). A key that is yet to be promoted is kept unless \
                 it is named. Older copies of the file and backups still open with the retired keys.
                 """)
 

@@ -36,15 +36,6 @@ struct RowBase: Equatable, Sendable {
         if byteCount == 32 { bytes.append(bigEndian: second) }
     }
 
-    /// The column; `nil` for NULL.
-    var column: [UInt8]? {
-        guard byteCount > 0 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(byteCount)
-        append(to: &bytes)
-        return bytes
-    }
-
     /// As whoever sends the next change wants them.
     var fingerprints: [ValueFingerprint] {
         switch byteCount {

@@ -58,7 +58,7 @@ struct RowCodec: Sendable {
             version.bigEndian(at: 8) == metadata.version.node,
             UInt64(bitPattern: row.integer(3)) == metadata.sequence,
             row.integer(4) == Int64(metadata.origin.rawValue),
-            RowBase(row.blob(5)) == metadata.base,
+            metadata.hasBaseColumn ? RowBase(row.blob(5)) == metadata.base : row.isNull(5),
             row.integer(6) == metadata.expiresAt, row.integer(7) == metadata.staleAt
         else { return false }
         if let fingerprint = metadata.fingerprint {

@@ -1,7 +1,8 @@
 internal import CacheKit
 internal import CacheKitCore
 
-/// What `sealed_meta` says of a row: the key's name, and a second copy of every column but `accessed_at`.
+/// What `sealed_meta` says of a row: the key's name, what the remote may hold, and a second copy of every column but
+/// `accessed_at`.
 ///
 /// Plaintext, big-endian: layout (1), mode (1), flags (1), origin (1), version (16), change_seq (8), expires_at (8),
 /// stale_at (8), key fingerprint (16, zeros without one), value length (4), value tag (16), value digest (16), base length
@@ -14,6 +15,7 @@ struct RowMetadata: Equatable {
     private static let tombstoneFlag: UInt8 = 1
     private static let sealedFlag: UInt8 = 2
     private static let resealedFlag: UInt8 = 4
+    private static let sealedBaseFlag: UInt8 = 8
 
     var mode: NamespaceMode
     var version: Version
@@ -34,6 +36,9 @@ struct RowMetadata: Equatable {
     var key: String
     /// Sealed anew since it was synchronised: the remote holds what `base` says, not this value.
     var isResealed = false
+    /// The base stands in its column too, as older versions wrote it. Nothing is written so any more: a fingerprint that no key
+    /// is needed for tells whoever reads it what a plain value is not, and by trying what it is.
+    var hasBaseColumn = false
 
     /// The plaintext.
     var encoded: [UInt8] {
@@ -41,7 +46,7 @@ struct RowMetadata: Equatable {
         bytes.reserveCapacity(Self.fixedByteCount + base.byteCount + key.utf8.count)
         let flags =
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
-            | (isResealed ? Self.resealedFlag : 0)
+            | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -87,6 +92,7 @@ extension RowMetadata {
         self.origin = origin
         isTombstone = flags & Self.tombstoneFlag != 0
         isResealed = flags & Self.resealedFlag != 0
+        hasBaseColumn = flags & Self.sealedBaseFlag == 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)

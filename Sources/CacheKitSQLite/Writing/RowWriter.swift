@@ -33,11 +33,11 @@ final class RowWriter {
                 """
                 INSERT INTO \(table.name) (id, key_hash, sealed_meta, version, change_seq, origin, base, expires_at,
                     stale_at, accessed_at, key_fingerprint, value)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?8, ?9, ?10, ?11, ?12)
                 """)
             // Two forms, because SQLite rewrites the entry of each index of which a statement sets a column.
             let columns = """
-                sealed_meta = ?3, version = ?4, change_seq = ?5, origin = ?6, base = ?7, expires_at = ?8, stale_at = ?9,
+                sealed_meta = ?3, version = ?4, change_seq = ?5, origin = ?6, base = NULL, expires_at = ?8, stale_at = ?9,
                 key_fingerprint = ?11, value = ?12
                 """
             let condition = table == .entries ? "id = ?1" : "key_hash = ?2"
@@ -50,7 +50,7 @@ final class RowWriter {
             // No column of an index is set, so that none is touched.
             reseals[table] = try connection.prepare(
                 """
-                UPDATE \(table.name) SET sealed_meta = ?2, base = ?3, key_fingerprint = ?4, value = ?5
+                UPDATE \(table.name) SET sealed_meta = ?2, base = NULL, key_fingerprint = ?4, value = ?5
                 WHERE key_hash = ?1 \(table == .entries ? "AND id = ?6" : "")
                 """)
         }
@@ -104,7 +104,6 @@ final class RowWriter {
         try statement.bind(metadata.version.bytes, at: 4)
         try statement.bind(Int64(metadata.sequence), at: 5)
         try statement.bind(Int64(metadata.origin.rawValue), at: 6)
-        try statement.bind(metadata.base.column, at: 7)
         try statement.bind(metadata.expiresAt, at: 8)
         try statement.bind(metadata.staleAt, at: 9)
         if isAccessNoted { try statement.bind(accessedAt, at: 10) }
@@ -118,7 +117,6 @@ final class RowWriter {
         guard let statement = reseals[table] else { return }
         try statement.bind(hash.bytes, at: 1)
         try statement.bind(codec.keys.sealMetadata(metadata.encoded, table: table, hash: hash.bytes), at: 2)
-        try statement.bind(metadata.base.column, at: 3)
         try statement.bind(metadata.fingerprint?.bytes, at: 4)
         if table == .entries { try statement.bind(hash.id, at: 6) }
         try statement.run(value, at: 5)

@@ -1,6 +1,7 @@
 import CacheKit
 import CacheKitCore
 import CacheKitTesting
+import Foundation
 import Testing
 
 @testable import CacheKitSQLite
@@ -37,6 +38,7 @@ import Testing
         let cipher = try TenantCipher(keyring: both, tenant: "tenant-one")
         let store = try await fixture.open(keyring: both) { $0.hashBits = hashBits }
         var model: [String: Model] = [:]
+        var met: Set<String> = []
         var (watermark, sent, last): (UInt64, UInt64, UInt64) = (0, 0, 0)
         for step in 0..<600 {
             let key = "key\(Int.random(in: 0..<10, using: &random))"
@@ -93,17 +95,17 @@ import Testing
                 row.fingerprint = try ValueFingerprint(of: value, form: .sealed(cipher.currentFingerprint))
             }
             model[key] = row
+            if row.isSealedAnew { met.insert("sealed anew") }
+            if row.isSetAside { met.insert("set aside") }
+            guard row.exists else { continue }
+            let entry = try #require(try await store.read([CacheKey(key)])[0])
+            #expect(entry.sequence.number == row.sequence, "step \(step), seed \(seed)")
+            #expect(entry.base == row.base, "step \(step), seed \(seed)")
+            met.insert("\(entry.base.count)")
         }
+        #expect(met == ["0", "1", "2", "sealed anew", "set aside"], "seed \(seed)")
         let colliding = try queryInteger(fixture.path, "SELECT count(*) FROM overflow")
         #expect(hashBits == 63 || colliding > 3)
-        var lengths: Set<Int> = []
-        for (key, row) in model where row.exists {
-            let entry = try #require(try await store.read([CacheKey(key)])[0])
-            #expect(entry.sequence.number == row.sequence, "\(key), seed \(seed)")
-            #expect(entry.base == row.base, "\(key), seed \(seed)")
-            lengths.insert(entry.base.count)
-        }
-        #expect(lengths.count > 1, "seed \(seed)")
         #expect(try await store.verify().isClean)
         await store.close()
     }
@@ -121,23 +123,25 @@ import Testing
         await store.close()
     }
 
-    @Test func `the columns have 16 bytes for each, and NULL for none`() async throws {
+    @Test func `no fingerprint is in the file but under a seal`() async throws {
         let store = try await fixture.open()
-        func column() throws -> String { try readSQL(fixture.path, "SELECT base FROM entries")[0][0] }
-        func hex(_ value: UInt8) throws -> String {
-            try ValueFingerprint(of: [value], form: .plain).bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-                .joined()
+        for number in 1...4 {
+            let sequence = try await store.commit([fixture.put("k", [UInt8(number)])])[0]
+            try await store.beginSending(through: sequence, fence: nil)
+            if number == 1 { try await store.settle(Settlement(through: sequence)) }
         }
-        try await store.commit([fixture.put("k", [1])])
-        #expect(try column().isEmpty)
-        try await store.settle(Settlement(through: ChangeSequence(1)))
-        try await store.commit([fixture.put("k", [2])])
-        #expect(try column() == hex(1))
-        try await store.beginSending(through: ChangeSequence(2), fence: nil)
-        try await store.commit([fixture.put("k", [3])])
-        #expect(try column() == hex(1) + hex(2))
-        // The one column that a base could be moved to or from.
-        try runSQL(fixture.path, "UPDATE entries SET base = substr(base, 1, 16)")
+        let expected = try [1, 3].map { try ValueFingerprint(of: [$0], form: .plain) }
+        #expect(try await store.read([CacheKey("k")])[0]?.base == expected)
+        try await store.fill([RemoteFill(change: fixture.put("read", [9]), expected: nil)])
+        let prints = try
+            (expected + [ValueFingerprint(of: [4], form: .plain), ValueFingerprint(of: [9], form: .plain)])
+            .map { Data($0.bytes) }
+        for suffix in ["", "-wal"] {
+            let content = try Data(contentsOf: URL(filePath: fixture.path + suffix))
+            for print in prints { #expect(content.range(of: print) == nil, "\(suffix)") }
+        }
+        // Nor is there a column to put one into.
+        try runSQL(fixture.path, "UPDATE entries SET base = zeroblob(32)")
         #expect(await code { _ = try await store.read([CacheKey("k")]) } == .tamperedStore)
         await store.close()
     }

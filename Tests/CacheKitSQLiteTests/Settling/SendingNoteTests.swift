@@ -114,6 +114,17 @@ import Testing
         await store.close()
     }
 
+    @Test func `nothing of the node that a file no longer is stays in it`() async throws {
+        let store = try await fixture.open()
+        try await store.commit([fixture.put("k", [1])])
+        try await store.beginSending(through: ChangeSequence(1), fence: [1])
+        try await store.settle(Settlement(through: .zero, marks: marks([7: 1, 300: 2], of: 512)))
+        _ = try await store.reidentify()
+        #expect(try queryInteger(fixture.path, "SELECT count(*) FROM marks") == 0)
+        #expect(try queryInteger(fixture.path, "SELECT count(*) FROM meta WHERE name = 'sent'") == 0)
+        await store.close()
+    }
+
     static let alterations = [
         "UPDATE meta SET content = zeroblob(length(content)) WHERE name = 'sent'",
         "UPDATE meta SET content = (SELECT content FROM meta WHERE name = 'watermark') WHERE name = 'sent'",
