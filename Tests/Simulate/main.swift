@@ -13,6 +13,7 @@ for seed in first..<(first + count) {
         failures += 1
         print("seed \(seed):")
         for violation in report.violations { print("  \(violation)") }
+        fflush(nil)
         if failures == 20 { break }
     }
 }
