@@ -6,6 +6,7 @@ public import CacheKitCore
 /// Every call goes over one shared connection to each server, pipelined. It can be used from any task.
 public final class RedisStore: RemoteStore {
     let topology: any Topology
+    let surveyor = ServerSurvey()
     private let gathered = GatheredReads()
     private let follower: InvalidationFollower
 

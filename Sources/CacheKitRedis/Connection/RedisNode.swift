@@ -82,6 +82,13 @@ final class RedisNode: Sendable {
         }
     }
 
+    /// Whether there is a connection now.
+    var isConnected: Bool {
+        state.withLock { state in
+            if case .connected = state.phase { true } else { false }
+        }
+    }
+
     /// Waits for a connection that the breaker lets the caller use.
     private func pass() async throws(CacheError) -> Pass {
         let (next, probe) = state.withLock { $0.admit(waitingCallers: settings.limits.waitingCallers) }

@@ -5,8 +5,10 @@ protocol KeyedOperation: Sendable {
     associatedtype Element: Sendable
     associatedtype Output: Sendable
 
-    /// Whether it only reads: it may be sent again after a loss, and a replica may answer it.
+    /// Whether it only reads: it may be sent again after a loss.
     var isIdempotent: Bool { get }
+    /// Whether a replica may answer it, which may lag behind.
+    var mayAskReplica: Bool { get }
     /// Elements that one unit may have: commands of a unit belong together, and are redirected together. So a unit that
     /// writes is one command, or a transaction.
     var maximumUnitCount: Int { get }
@@ -14,6 +16,8 @@ protocol KeyedOperation: Sendable {
     func valuesPerReply(unitCount: Int) -> Int
 
     func key(of element: Element) -> String
+    /// Every key that it is about.
+    func keys(of element: Element) -> [String]
     /// About what it takes in a batch, in bytes.
     func byteCount(of element: Element) -> Int
     /// The size of the value that it writes.
@@ -34,6 +38,8 @@ extension KeyedOperation {
 }
 
 extension KeyedOperation {
+    var mayAskReplica: Bool { isIdempotent }
+    func keys(of element: Element) -> [String] { [key(of: element)] }
     func valueByteCount(of element: Element) -> Int { 0 }
 
     /// What a batch of these elements writes; `nil` where it only reads.
@@ -41,7 +47,7 @@ extension KeyedOperation {
         guard !isIdempotent else { return nil }
         return CommandBatch.Writes(
             largestValue: elements.reduce(0) { max($0, valueByteCount(of: $1)) },
-            keys: { elements.map { key(of: $0) } })
+            keys: { elements.flatMap { keys(of: $0) } })
     }
 }
 

@@ -53,7 +53,7 @@ struct ReadOperation: KeyedOperation {
     }
 
     /// `PTTL` gives -2 for no key and -1 for no expiry (https://redis.io/docs/latest/commands/pttl/).
-    private static func entry(remaining: RESPValue, value: RESPValue) throws(CacheError) -> RemoteEntry? {
+    static func entry(remaining: RESPValue, value: RESPValue) throws(CacheError) -> RemoteEntry? {
         switch (remaining, value) {
         case (.error(let text), _): throw .redisReply(text)
         case (_, .null): return nil

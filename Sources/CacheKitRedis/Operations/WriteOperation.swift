@@ -6,6 +6,11 @@ struct WriteOperation: KeyedOperation {
     /// Redis refuses an expiry whose absolute time overflows; 100 years are as good as for ever.
     private static let maximumMilliseconds: Int64 = 100 * 365 * 86_400_000
 
+    /// A life as Redis takes it.
+    static func milliseconds(_ timeToLive: Duration) -> Int64 {
+        min(max(timeToLive.wholeMilliseconds, 1), maximumMilliseconds)
+    }
+
     var isIdempotent: Bool { false }
     var maximumUnitCount: Int { 1 }
 
@@ -31,7 +36,7 @@ struct WriteOperation: KeyedOperation {
                 writer.append(write.key.string)
                 writer.append(value)
                 writer.append("PX")
-                writer.append(min(max(timeToLive.wholeMilliseconds, 1), Self.maximumMilliseconds))
+                writer.append(Self.milliseconds(timeToLive))
             case .delete:
                 writer.command("DEL", write.key.string)
             }

@@ -41,6 +41,13 @@ struct RESPWriter: Sendable {
         lineEnd()
     }
 
+    /// One argument of a known size; `body` adds that many bytes.
+    mutating func append(byteCount: Int, _ body: (inout [UInt8]) -> Void) {
+        header(UInt8(ascii: "$"), byteCount)
+        body(&bytes)
+        lineEnd()
+    }
+
     /// One argument, as UTF-8.
     mutating func append(_ argument: String) {
         header(UInt8(ascii: "$"), argument.utf8.count)

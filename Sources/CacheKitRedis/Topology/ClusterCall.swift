@@ -123,7 +123,7 @@ struct ClusterCall<Operation: KeyedOperation> {
         Unit(
             indices: [index],
             route: ClusterRoute(
-                slot: slot, readsFromReplica: topology.readsFromReplicas && operation.isIdempotent))
+                slot: slot, readsFromReplica: topology.readsFromReplicas && operation.mayAskReplica))
     }
 
     mutating func enqueue(_ unit: Unit, _ map: SlotMap?, isRetry: Bool = false) {

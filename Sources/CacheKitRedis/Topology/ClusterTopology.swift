@@ -59,6 +59,14 @@ struct ClusterTopology: Topology {
         try await map.current().masters
     }
 
+    func servers() async throws(CacheError) -> [RedisNode] {
+        var servers: [RedisNode] = []
+        for endpoint in try await map.current().masters {
+            servers.append(try nodes.node(ClusterNodes.Key(endpoint: endpoint)))
+        }
+        return servers
+    }
+
     var warnings: [String] { nodes.warnings }
 
     func close() {

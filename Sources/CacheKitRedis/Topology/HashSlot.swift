@@ -27,6 +27,12 @@ struct HashSlot: Hashable, Sendable {
         }
     }
 
+    /// CRC-16 of a whole key, whatever tag it has.
+    static func checksum(of key: String) -> UInt16 {
+        var key = key
+        return key.withUTF8 { checksum($0[...]) }
+    }
+
     /// CRC-16/XMODEM: polynomial 0x1021, from zero, not reflected.
     private static func checksum(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> UInt16 {
         let table = table

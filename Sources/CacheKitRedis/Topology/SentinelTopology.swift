@@ -62,6 +62,8 @@ struct SentinelTopology: Topology {
         return [try await directory.master(within: node.settings.connectTimeout)]
     }
 
+    func servers() async throws(CacheError) -> [RedisNode] { [node] }
+
     var warnings: [String] { node.warnings }
 
     func close() {

@@ -17,6 +17,8 @@ struct SingleTopology: Topology {
 
     func masters() async throws(CacheError) -> [RedisEndpoint] { [endpoint] }
 
+    func servers() async throws(CacheError) -> [RedisNode] { [node] }
+
     var warnings: [String] { node.warnings }
 
     func close() { node.close() }

@@ -19,6 +19,9 @@ protocol Topology: Sendable {
     /// Where the masters are, as far as is known; asks where nothing is known yet.
     func masters() async throws(CacheError) -> [RedisEndpoint]
 
+    /// The masters, each with its connections; asks where nothing is known yet.
+    func servers() async throws(CacheError) -> [RedisNode]
+
     /// Sentences for an operator, each about one server that is not asked now; empty when all is well.
     var warnings: [String] { get }
 

@@ -1,0 +1,113 @@
+internal import CacheKit
+internal import CacheKitCore
+
+/// `EVALSHA` of ``PushScript`` for each push, or `EVAL` where a server does not know the script yet
+/// (https://redis.io/docs/latest/commands/evalsha/).
+struct PushOperation: KeyedOperation {
+    /// More writes than any batch has, and fewer than Lua can hand on at once.
+    static let maximumWriteCount = 2_000
+
+    /// What came of one push.
+    enum Output: Sendable {
+        case answer(BucketAnswer)
+        /// The server does not know the script: nothing happened.
+        case unknownScript
+    }
+
+    let buckets: Buckets
+    /// Whether the script goes along; otherwise only its hash.
+    var carriesScript = false
+
+    /// Weighed twice it is applied once, but what comes between would be weighed in another order: the engine repeats.
+    var isIdempotent: Bool { false }
+    var maximumUnitCount: Int { 1 }
+
+    func valuesPerReply(unitCount: Int) -> Int { 1 }
+    func key(of push: BucketPush) -> String { buckets.name(push.bucket) }
+    func keys(of push: BucketPush) -> [String] { [key(of: push)] + push.writes.map(\.key.string) }
+
+    func byteCount(of push: BucketPush) -> Int {
+        let script = carriesScript ? PushScript.source.utf8.count : 40
+        return push.writes.reduce(script + 128) { count, write in
+            count + write.key.string.utf8.count + (write.action.value?.count ?? 0) + 128
+        }
+    }
+
+    func valueByteCount(of push: BucketPush) -> Int {
+        push.writes.reduce(0) { max($0, $1.action.value?.count ?? 0) }
+    }
+
+    func encode(_ unit: ArraySlice<BucketPush>, into writer: inout RESPWriter) {
+        for push in unit {
+            let valueCount = push.writes.reduce(0) { $0 + ($1.action.value == nil ? 0 : 1) }
+            writer.begin(argumentCount: 5 + 2 * push.writes.count + valueCount)
+            writer.append(carriesScript ? "EVAL" : "EVALSHA")
+            writer.append(carriesScript ? PushScript.source : PushScript.hash)
+            writer.append(Int64(1 + push.writes.count))
+            writer.append(key(of: push))
+            for write in push.writes { writer.append(write.key.string) }
+            writer.append(byteCount: Self.headByteCount) { Self.appendHead(of: push, to: &$0) }
+            for write in push.writes {
+                writer.append(byteCount: Self.writeByteCount + 16 * min(write.base.count, 2)) {
+                    Self.append(write, to: &$0)
+                }
+                if let value = write.action.value { writer.append(value) }
+            }
+        }
+    }
+
+    private static let headByteCount = 34
+    private static let writeByteCount = RecordCodec.byteCount + 9
+
+    /// The field of the node's mark (9 bytes), the mark that is expected (8), the one to leave (8), the time (8), and whether
+    /// records may be lost (1).
+    private static func appendHead(of push: BucketPush, to bytes: inout [UInt8]) {
+        bytes.append(0)
+        bytes.append(bigEndian: push.node)
+        bytes.append(bigEndian: push.expectedMark)
+        bytes.append(bigEndian: push.mark)
+        bytes.append(bigEndian: RecordCodec.time(push.now))
+        bytes.append(push.recordsMayBeLost ? 1 : 0)
+    }
+
+    /// The record to leave (41 bytes), flags (1), the life of a value in milliseconds (8), and the fingerprints of the base
+    /// (16 each).
+    private static func append(_ write: VersionedWrite, to bytes: inout [UInt8]) {
+        RecordCodec.append(
+            RemoteRecord(
+                version: write.version, kind: write.action.value == nil ? .tombstone : .value,
+                fingerprint: write.fingerprint, expiresAt: write.recordExpiresAt), to: &bytes)
+        var flags: UInt8 = write.action.value == nil ? 0 : 1
+        if write.isLate { flags |= 2 }
+        if write.isTooOld { flags |= 4 }
+        if write.acceptsAbsence { flags |= 8 }
+        if write.isResend { flags |= 16 }
+        bytes.append(flags)
+        var life: Int64 = 0
+        if case .put(_, let timeToLive) = write.action { life = WriteOperation.milliseconds(timeToLive) }
+        bytes.append(bigEndian: UInt64(life))
+        for fingerprint in write.base.prefix(2) { bytes.append(contentsOf: fingerprint.bytes) }
+    }
+
+    func decode(
+        _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<BucketPush>, into outputs: inout [Output]
+    ) throws(CacheError) {
+        for (push, reply) in zip(unit, replies) {
+            switch reply {
+            case .bulkString(let bytes): outputs.append(.answer(PushReply.answer(bytes, to: push)))
+            case .error(let text) where text.hasPrefix("NOSCRIPT"): outputs.append(.unknownScript)
+            case .error(let text): outputs.append(.answer(.failed(.redisReply(text))))
+            default: throw .redisUnexpectedReply()
+            }
+        }
+    }
+
+    func output(after error: CacheError) -> Output? { .answer(.failed(error)) }
+}
+
+extension VersionedWrite.Action {
+    /// What a put stores.
+    var value: [UInt8]? {
+        if case .put(let value, _) = self { value } else { nil }
+    }
+}

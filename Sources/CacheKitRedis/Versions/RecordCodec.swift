@@ -1,0 +1,57 @@
+internal import CacheKit
+
+/// A record as a bucket holds it: version (16 bytes), kind (1), fingerprint (16), end in Unix milliseconds (8); all integers
+/// big-endian (docs/sync.md, "Buckets").
+enum RecordCodec {
+    /// How long a record is.
+    static let byteCount = 41
+
+    /// Adds the bytes of a record.
+    static func append(_ record: RemoteRecord, to bytes: inout [UInt8]) {
+        bytes.append(bigEndian: record.version.stamp)
+        bytes.append(bigEndian: record.version.node)
+        bytes.append(record.kind.rawValue)
+        bytes.append(contentsOf: record.fingerprint.bytes)
+        bytes.append(bigEndian: time(record.expiresAt))
+    }
+
+    /// The bytes of a record.
+    static func encode(_ record: RemoteRecord) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(byteCount)
+        append(record, to: &bytes)
+        return bytes
+    }
+
+    /// A record from its bytes; `nil` for what is none.
+    static func decode(_ bytes: some Collection<UInt8>) -> RemoteRecord? {
+        guard bytes.count == byteCount, let version = Version(bytes: bytes.prefix(16)),
+            let kind = bytes.dropFirst(16).first.flatMap(RemoteRecord.Kind.init(rawValue:)),
+            let fingerprint = ValueFingerprint(bytes: bytes.dropFirst(17).prefix(16)),
+            let end = Int64(exactly: UInt64(bigEndian: bytes.suffix(8)))
+        else { return nil }
+        return RemoteRecord(
+            version: version, kind: kind, fingerprint: fingerprint, expiresAt: Timestamp(milliseconds: end))
+    }
+
+    /// A time as buckets and the script have it: there is none before 1970.
+    static func time(_ time: Timestamp) -> UInt64 { UInt64(max(0, time.milliseconds)) }
+}
+
+extension [UInt8] {
+    /// Adds the 8 bytes of a number, the highest first.
+    mutating func append(bigEndian number: UInt64) {
+        var shift: UInt64 = 64
+        while shift > 0 {
+            shift -= 8
+            append(UInt8(truncatingIfNeeded: number >> shift))
+        }
+    }
+}
+
+extension UInt64 {
+    /// A number from at most 8 bytes, the highest first.
+    init(bigEndian bytes: some Collection<UInt8>) {
+        self = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
