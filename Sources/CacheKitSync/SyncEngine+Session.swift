@@ -138,11 +138,9 @@ extension SyncEngine {
                     }
                 } catch {
                     state.withLock { state in
-                        if Task.isCancelled {
-                            state.machine.cancel()
-                        } else {
-                            state.machine.failed(error, fraction: configuration.jitter())
-                        }
+                        // A try that was cut short says nothing about the remote.
+                        if Task.isCancelled { state.machine.cancel() }
+                        state.machine.failed(error, fraction: configuration.jitter())
                     }
                 }
             }

@@ -30,6 +30,8 @@ struct Delivery: Sendable {
         case send
         case inspect(Resolution.Loss)
         case resolve(Resolution)
+        /// Refused by itself, and to be sent again with the next try.
+        case refused
         case done(Outcome)
     }
 
@@ -44,6 +46,15 @@ struct Delivery: Sendable {
         /// How often it was given a version above the remote's.
         var raises = 0
         var wasExpired = false
+    }
+
+    /// The mark that a bucket had when it was pushed to.
+    struct Observation: Sendable {
+        var bucket: Int
+        var expected: UInt64
+        var found: UInt64?
+        /// The mark that was to be left.
+        var mark: UInt64
     }
 
     /// What holds for the whole batch.
@@ -65,8 +76,8 @@ struct Delivery: Sendable {
     let terms: Terms
     let last: ChangeSequence
     var items: [Item]
-    /// The mark that each push found, for the ledger.
-    var observations: [(bucket: Int, found: UInt64?, mark: UInt64)] = []
+    /// What each push that was answered expected and found, for the ledger.
+    private(set) var observations: [Observation] = []
     /// How often the remote refused a change by itself, in earlier tries and this one.
     var refusals: [ChangeSequence: Int]
     private(set) var firstRefusal: CacheError?
@@ -80,6 +91,7 @@ struct Delivery: Sendable {
     /// The items that the last step was about.
     private var asked: [Int] = []
     private var askedByPush: [[Int]] = []
+    private var pushed: [Observation] = []
 
     init(
         _ changes: [Change], _ terms: Terms, _ refusals: [ChangeSequence: Int], now: Timestamp,
@@ -144,6 +156,10 @@ struct Delivery: Sendable {
 
     /// The new versions; the ends of what was set back move with it.
     mutating func restamped(_ versions: [Version?]) {
+        guard versions.count == asked.count else {
+            failure = CacheError(.internalFault, "the local store gave another number of versions")
+            return
+        }
         for (index, version) in zip(asked, versions) {
             guard let version else {
                 items[index].phase = .done(.superseded)
@@ -199,19 +215,18 @@ struct Delivery: Sendable {
                 askedByPush.append([index])
             }
         }
-        for push in pushes { observations.append((push.bucket, nil, push.mark)) }
+        pushed = pushes.map {
+            Observation(bucket: $0.bucket, expected: $0.expectedMark, found: nil, mark: $0.mark)
+        }
         return .push(pushes)
     }
 
     /// What came of the pushes of the last step.
     mutating func weighed(_ answers: [BucketAnswer]) {
-        let first = observations.count - askedByPush.count
         guard answers.count == askedByPush.count else {
             failure = CacheError(.internalFault, "the remote store answered for another number of pushes")
             return
         }
-        var seen = Array(observations[first...])
-        observations.removeLast(askedByPush.count)
         for (position, answer) in answers.enumerated() {
             switch answer {
             case .failed(let error):
@@ -221,10 +236,10 @@ struct Delivery: Sendable {
                     failure = CacheError(.internalFault, "the remote store gave another number of verdicts")
                     return
                 }
-                seen[position].found = mark
-                let bucket = seen[position].bucket
-                expectedMarks[bucket] = max(expectedMarks[bucket] ?? 0, seen[position].mark)
-                observations.append(seen[position])
+                pushed[position].found = mark
+                let bucket = pushed[position].bucket
+                expectedMarks[bucket] = max(expectedMarks[bucket] ?? 0, pushed[position].mark)
+                observations.append(pushed[position])
                 for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
             }
         }
@@ -261,8 +276,8 @@ struct Delivery: Sendable {
             items[index].phase = .done(.deadLettered(error))
         } else {
             firstRefusal = firstRefusal ?? error
-            // The others of the batch go on; this one is sent again with the next try.
-            items[index].phase = .done(.superseded)
+            // The others of the batch go on.
+            items[index].phase = .refused
         }
     }
 
@@ -298,6 +313,10 @@ struct Delivery: Sendable {
 
     /// Which rows were replaced; the others had been written anew.
     mutating func resolved(_ replaced: [Bool]) {
+        guard replaced.count == asked.count else {
+            failure = CacheError(.internalFault, "the local store answered for another number of resolutions")
+            return
+        }
         for (index, isReplaced) in zip(asked, replaced) {
             guard case .resolve(let resolution) = items[index].phase else { continue }
             items[index].phase = .done(isReplaced ? .lost(resolution.loss) : .superseded)

@@ -11,6 +11,9 @@ struct MarkLedger: Sendable {
         case higher
     }
 
+    /// What a bucket without a mark is given while what it lost is sent again.
+    static let planted: UInt64 = 1
+
     let bucketCount: Int
     /// The highest acknowledged change of each bucket.
     private(set) var expected: [Int: UInt64]
@@ -22,10 +25,10 @@ struct MarkLedger: Sendable {
         expected = marks?.bucketCount == bucketCount ? marks?.sequences ?? [:] : [:]
     }
 
-    /// Takes in what is durable, perhaps by another process.
-    mutating func learn(_ marks: RemoteMarks?) {
+    /// Takes in what is durable, perhaps by another process, but of buckets about which something newer is still to be kept.
+    mutating func learn(_ marks: RemoteMarks?, except dirty: Set<Int> = []) {
         guard let marks, marks.bucketCount == bucketCount else { return }
-        expected.merge(marks.sequences) { max($0, $1) }
+        expected.merge(marks.sequences.filter { !dirty.contains($0.key) }) { max($0, $1) }
     }
 
     /// What a push says that it expects.
@@ -38,8 +41,10 @@ struct MarkLedger: Sendable {
         let found = found ?? 0
         guard found <= sentThrough.number else { return .higher }
         guard found < expectedMark(of: bucket) else { return .asExpected }
-        lost[bucket] = min(lost[bucket] ?? found, found)
-        return .lost(from: found)
+        // The lowest mark may have been planted while a bucket that had none was sent to: it says nothing.
+        let from = found > Self.planted ? found : 0
+        lost[bucket] = min(lost[bucket] ?? from, from)
+        return .lost(from: from)
     }
 
     /// A push was acknowledged. In a bucket that lost something the mark did not move.
@@ -53,7 +58,7 @@ struct MarkLedger: Sendable {
 
     /// What was lost is not missed any more: the bucket is taken as it was found.
     mutating func forget(_ bucket: Int) {
-        expected[bucket] = lost[bucket]
+        expected[bucket] = lost[bucket] ?? 0
         lost[bucket] = nil
     }
 }

@@ -26,7 +26,7 @@ struct Rewind: Sendable {
 
     init(_ lost: [Int: UInt64], through: ChangeSequence) {
         starts = lost
-        floors = lost.mapValues { max($0, 1) }
+        floors = lost.mapValues { max($0, MarkLedger.planted) }
         self.through = through
         cursor = ChangeSequence(lost.values.min() ?? 0)
     }
@@ -34,7 +34,7 @@ struct Rewind: Sendable {
     /// The marks to plant: where there is none.
     func plants(node: UInt64, now: Timestamp) -> [BucketPush] {
         starts.filter { $0.value == 0 }.keys.sorted().map {
-            BucketPush(bucket: $0, writes: [], node: node, expectedMark: 0, mark: 1, now: now)
+            BucketPush(bucket: $0, writes: [], node: node, expectedMark: 0, mark: MarkLedger.planted, now: now)
         }
     }
 
