@@ -23,11 +23,11 @@ struct ClockLearning: Sendable {
     /// After a failure the next try asks again.
     mutating func forget() { asked = nil }
 
-    /// What to add to the clock, given the remote's time and when this machine asked and was answered.
+    /// What to add to the clock, given the remote's time, when it was answered, and how long that took by a clock that does
+    /// not jump.
     mutating func learn(
-        _ remote: Timestamp, askedAt: Timestamp, answeredAt: Timestamp, uptime: Duration
+        _ remote: Timestamp, answeredAt: Timestamp, trip: Duration, uptime: Duration
     ) -> Duration {
-        let trip = max(.zero, askedAt.duration(to: answeredAt))
         let difference = answeredAt.duration(to: remote.advanced(by: trip / 2))
         let isSure = abs(difference.wholeMilliseconds) > max(Self.tolerance, trip).wholeMilliseconds
         let correction = isSure ? difference : .zero
