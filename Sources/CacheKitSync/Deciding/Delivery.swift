@@ -237,6 +237,8 @@ struct Delivery: Sendable {
                     return
                 }
                 pushed[position].found = mark
+                // What it says is not for this node to weigh.
+                if mark ?? 0 > max(terms.sentThrough, last).number { needsIdentity = true }
                 let bucket = pushed[position].bucket
                 expectedMarks[bucket] = max(expectedMarks[bucket] ?? 0, pushed[position].mark)
                 observations.append(pushed[position])

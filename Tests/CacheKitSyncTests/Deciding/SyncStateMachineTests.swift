@@ -141,6 +141,8 @@ struct SyncStateMachineTests {
         led.marks = [1: 40]
         _ = led.steps()
         led.land()
-        #expect(led.steps() == ["settle through 2", "reidentify"])
+        #expect(led.steps() == ["reidentify"])
+        // Nothing of it is settled: it is sent again under the new id.
+        #expect(led.lastSettlement == nil)
     }
 }
