@@ -51,9 +51,14 @@ public struct SimulatedFile: Sendable {
 
     /// What the remote may hold once a row is overwritten.
     private func baseAfter(_ row: StoredEntry) -> [ValueFingerprint] {
+        if !isPending(row) { return Self.ownFirst(row) }
         let own = row.value.map { [Self.fingerprint($0, row.form)] } ?? []
-        if !isPending(row) { return own }
         return row.sequence <= max(sentThrough, watermark) ? Array((row.base.prefix(1) + own).prefix(2)) : row.base
+    }
+
+    /// The value of a settled row, and the one before that, which the remote holds where the row was sealed anew since.
+    static func ownFirst(_ row: StoredEntry) -> [ValueFingerprint] {
+        Array(((row.value.map { [fingerprint($0, row.form)] } ?? []) + row.base).prefix(2))
     }
 
     private static func fingerprint(_ value: [UInt8], _ form: ValueForm) -> ValueFingerprint {

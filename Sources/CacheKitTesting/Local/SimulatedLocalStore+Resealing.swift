@@ -36,6 +36,8 @@ extension SimulatedLocalStore {
                 guard let row = state.file.rows[resealed.key], row.sequence == resealed.expected,
                     Self.isSettled(row, state), case .sealed(let used) = row.form, used != resealed.fingerprint
                 else { return false }
+                // The remote goes on holding the value as it was.
+                state.file.rows[resealed.key]?.base = SimulatedFile.ownFirst(row)
                 state.file.rows[resealed.key]?.value = resealed.value
                 state.file.rows[resealed.key]?.form = .sealed(resealed.fingerprint)
                 return true
