@@ -35,7 +35,7 @@ extension SyncEngine {
         }
     }
 
-    /// Before the first batch of a session: the remote's time, the marks where they may have changed, and an end to what
+    /// Before each batch, as far as it is due: the remote's time, the marks where they may have changed, and an end to what
     /// other connections still hold.
     private func contact() async throws(CacheError) {
         try await survey()
@@ -56,16 +56,16 @@ extension SyncEngine {
     }
 
     private func survey() async throws(CacheError) {
-        let wall = clock.now()
         let asked = clock.uptime()
-        guard state.withLock({ $0.learning.isDue(wall: wall, uptime: asked) }) else { return }
+        guard state.withLock({ $0.learning.isDue(wall: clock.now(), uptime: asked) }) else { return }
         let survey = try await remote.survey()
-        let answered = clock.uptime()
+        let answered = clock.now()
+        let uptime = clock.uptime()
         let (correction, isNewlyEvicting) = state.withLock { state in
             let isNew = survey.evictsRecords == true && state.evictsRecords != true
             state.evictsRecords = survey.evictsRecords
             let correction = state.learning.learn(
-                survey.time, trip: answered - asked, answeredAt: clock.now(), uptime: answered)
+                survey.time, answeredAt: answered, trip: uptime - asked, uptime: uptime)
             return (correction, isNew)
         }
         if correction != .zero {
@@ -80,7 +80,6 @@ extension SyncEngine {
 
     private func act() async -> Next {
         await withTaskGroup(of: SyncStateMachine.End.self) { group in
-            var hasContact = false
             while true {
                 let action = state.withLock { state in
                     if Task.isCancelled { state.machine.cancel() }
@@ -91,13 +90,15 @@ extension SyncEngine {
                     case .load(let after, let limit, let bytes):
                         let changes = try await local.changes(
                             after: after, origin: .local, limit: limit, byteLimit: bytes)
-                        let isNeeded = !changes.isEmpty || state.withLock { $0.machine.needsMarks }
-                        // Before the changes are looked at: what the remote's time says decides about them.
-                        if isNeeded, hasContact { try await survey() }
-                        if isNeeded, !hasContact {
-                            try await contact()
-                            hasContact = true
+                        let isNeeded = state.withLock { state in
+                            // Above the watermark nothing: nothing is pending.
+                            if !changes.isEmpty || after == state.machine.sending.watermark {
+                                state.isPending = !changes.isEmpty
+                            }
+                            return !changes.isEmpty || state.machine.needsMarks
                         }
+                        // Before the changes are looked at: what the remote's time says decides about them.
+                        if isNeeded { try await contact() }
                         let delivery = state.withLock {
                             $0.machine.loaded(changes, now: clock.now(), bucket: remote.bucket(of:))
                         }
@@ -117,7 +118,7 @@ extension SyncEngine {
                         note(settlement)
                         state.withLock { state in
                             state.machine.settled()
-                            state.stall.progressed(at: clock.now())
+                            state.stall.progressed(at: clock.uptime())
                         }
                         gate.settled(through: settlement.through)
                     case .reidentify:
@@ -135,16 +136,14 @@ extension SyncEngine {
                             state.learning.forget()
                             state.needsFence = state.machine.policies.hasSingleWriters
                         }
-                        noteFailure(at: clock.now())
+                        noteFailure()
                         return .retry(after: pause)
                     }
                 } catch {
                     state.withLock { state in
-                        if Task.isCancelled {
-                            state.machine.cancel()
-                        } else {
-                            state.machine.failed(error, fraction: configuration.jitter())
-                        }
+                        // A try that was cut short says nothing about the remote.
+                        if Task.isCancelled { state.machine.cancel() }
+                        state.machine.failed(error, fraction: configuration.jitter())
                     }
                 }
             }
@@ -171,7 +170,7 @@ extension SyncEngine {
             return state.machine.next(now: clock.now())
         }
         guard case .retry(let pause) = action else { return .rest }
-        noteFailure(at: clock.now())
+        noteFailure()
         return .retry(after: pause)
     }
 

@@ -17,6 +17,8 @@ final class SyncEngine: Synchronizer {
         var marksComparedAt: Duration?
         var runs = 0
         var isStandingBy = false
+        /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
+        var isPending = true
 
         init(_ configuration: SyncConfiguration, bucketCount: Int) {
             machine = SyncStateMachine(configuration)
@@ -148,9 +150,11 @@ final class SyncEngine: Synchronizer {
     }
 
     /// Logs the first failure of an outage, and then that nothing moves; its end shows in the status.
-    func noteFailure(at now: Timestamp) {
+    func noteFailure() {
         let (failures, error, isStalled) = state.withLock { state in
-            (state.machine.consecutiveFailures, state.machine.lastError, state.stall.failed(at: now))
+            if !state.isPending { state.stall.rested() }
+            let isStalled = state.isPending && state.stall.failed(at: clock.uptime())
+            return (state.machine.consecutiveFailures, state.machine.lastError, isStalled)
         }
         if failures == 1, let error, error.code != .shutdown {
             logger.warning(

@@ -45,10 +45,14 @@ extension Writer {
         var clock = try currentClock()
         var stamp = metadata.version.stamp
         if let above {
-            var drawn = HybridLogicalClock(last: max(clock.lastStamp, above.stamp))
+            // A clock that was wrong is not drawn from: it would put the change a year ahead.
+            let isAhead = Version(stamp: clock.lastStamp, node: 0).time > now.advanced(by: Self.toleratedLead)
+            var drawn = HybridLogicalClock(last: isAhead ? above.stamp : max(clock.lastStamp, above.stamp))
             stamp = drawn.next(at: now)
-            clock.lastStamp = stamp
-            fileClock = clock
+            if !isAhead {
+                clock.lastStamp = stamp
+                fileClock = clock
+            }
         } else if metadata.version.time > now {
             stamp = setBack.next(at: now)
             let lead = metadata.version.time.milliseconds - now.milliseconds

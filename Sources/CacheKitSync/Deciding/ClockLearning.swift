@@ -23,8 +23,11 @@ struct ClockLearning: Sendable {
     /// After a failure the next try asks again.
     mutating func forget() { asked = nil }
 
-    /// What to add to the clock, given the remote's time, how long it took to ask, and what the clock said then.
-    mutating func learn(_ remote: Timestamp, trip: Duration, answeredAt: Timestamp, uptime: Duration) -> Duration {
+    /// What to add to the clock, given the remote's time, when it was answered, and how long that took by a clock that does
+    /// not jump.
+    mutating func learn(
+        _ remote: Timestamp, answeredAt: Timestamp, trip: Duration, uptime: Duration
+    ) -> Duration {
         let difference = answeredAt.duration(to: remote.advanced(by: trip / 2))
         let isSure = abs(difference.wholeMilliseconds) > max(Self.tolerance, trip).wholeMilliseconds
         let correction = isSure ? difference : .zero

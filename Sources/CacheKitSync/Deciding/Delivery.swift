@@ -30,6 +30,8 @@ struct Delivery: Sendable {
         case send
         case inspect(Resolution.Loss)
         case resolve(Resolution)
+        /// Refused by itself, and to be sent again with the next try.
+        case refused
         case done(Outcome)
     }
 
@@ -156,6 +158,10 @@ struct Delivery: Sendable {
 
     /// The new versions; the ends of what was set back move with it.
     mutating func restamped(_ versions: [Version?]) {
+        guard versions.count == asked.count else {
+            failure = CacheError(.internalFault, "the local store gave another number of versions")
+            return
+        }
         for (index, version) in zip(asked, versions) {
             guard let version else {
                 items[index].phase = .done(.superseded)
@@ -248,6 +254,8 @@ struct Delivery: Sendable {
                 }
                 var seen = sent[position]
                 seen.found = mark
+                // What it says is not for this node to weigh.
+                if (mark ?? 0) >> 16 > max(terms.sentThrough, last).number { needsIdentity = true }
                 observations.append(seen)
                 for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
             }
@@ -285,8 +293,8 @@ struct Delivery: Sendable {
             items[index].phase = .done(.deadLettered(error))
         } else {
             firstRefusal = firstRefusal ?? error
-            // The others of the batch go on; this one is sent again with the next try.
-            items[index].phase = .done(.superseded)
+            // The others of the batch go on.
+            items[index].phase = .refused
         }
     }
 
@@ -322,6 +330,10 @@ struct Delivery: Sendable {
 
     /// Which rows were replaced; the others had been written anew.
     mutating func resolved(_ replaced: [Bool]) {
+        guard replaced.count == asked.count else {
+            failure = CacheError(.internalFault, "the local store answered for another number of resolutions")
+            return
+        }
         for (index, isReplaced) in zip(asked, replaced) {
             guard case .resolve(let resolution) = items[index].phase else { continue }
             items[index].phase = .done(isReplaced ? .lost(resolution.loss) : .superseded)

@@ -36,10 +36,10 @@ struct MarkLedger: Sendable {
 
     static func mark(of sequence: UInt64) -> UInt64 { sequence << 16 }
 
-    /// Takes in what is durable, perhaps by another process.
-    mutating func learn(_ marks: RemoteMarks?) {
+    /// Takes in what is durable, perhaps by another process, but of buckets about which something newer is still to be kept.
+    mutating func learn(_ marks: RemoteMarks?, except dirty: Set<Int> = []) {
         guard let marks, marks.bucketCount == bucketCount else { return }
-        expected.merge(marks.sequences) { max($0, $1) }
+        expected.merge(marks.sequences.filter { !dirty.contains($0.key) }) { max($0, $1) }
     }
 
     /// What a push expects and leaves behind; the next one to its bucket goes on from there.
@@ -93,7 +93,7 @@ struct MarkLedger: Sendable {
 
     /// What was lost is not missed: the bucket is taken as it was found.
     mutating func forget(_ bucket: Int) {
-        expected[bucket] = lost[bucket]?.floor
+        expected[bucket] = lost[bucket]?.floor ?? 0
         lost[bucket] = nil
     }
 }

@@ -10,6 +10,14 @@ enum Outcome: Sendable, Equatable {
     case parked(ParkedChange.Reason)
     case deadLettered(CacheError)
 
+    /// Whether another row stands in the place of the change already, so that no later try meets it again.
+    var isFinalHere: Bool {
+        switch self {
+        case .superseded, .lost: true
+        case .applied, .expired, .parked, .deadLettered: false
+        }
+    }
+
     static func == (left: Outcome, right: Outcome) -> Bool {
         switch (left, right) {
         case (.applied, .applied), (.superseded, .superseded), (.expired, .expired): true

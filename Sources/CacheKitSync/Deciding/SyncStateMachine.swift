@@ -47,6 +47,8 @@ struct SyncStateMachine: Sendable {
     private var prepared: Delivery?
     private var isInFlight = false
     private var finished: Delivery?
+    /// Whether outcomes could not be made durable: none of a later change may be then, or the watermark would pass them.
+    private var isUnsettled = false
     private var cursor = ChangeSequence.zero
     private var hasReachedEnd = false
     private var stop: Stop?
@@ -84,12 +86,13 @@ struct SyncStateMachine: Sendable {
             let isKnown = state.marks?.bucketCount == bucketCount || state.watermark == .zero
             if !isKnown, policies.repopulates { ledger.loseAll() }
         }
-        ledger.learn(state.marks)
+        ledger.learn(state.marks, except: Set(dirtyMarks.keys))
         sending = state
         cursor = state.watermark
         prepared = nil
         isInFlight = false
         finished = nil
+        isUnsettled = false
         settlingMarks = nil
         stop = nil
         hasReachedEnd = false
@@ -97,8 +100,12 @@ struct SyncStateMachine: Sendable {
         activity = .pushing
     }
 
-    /// The remote may have lost something: marks are compared before anything else is sent.
-    mutating func suspectLoss() { needsMarks = true }
+    /// The remote may have lost something: marks are compared before anything else is sent, and what is being sent again
+    /// is begun anew.
+    mutating func suspectLoss() {
+        needsMarks = true
+        rewind = nil
+    }
 
     /// The remote answered; for the first time after it did not, changes from before are late.
     mutating func connected(at now: Timestamp) {
@@ -121,6 +128,7 @@ struct SyncStateMachine: Sendable {
         if case .identity = stop { stop = nil }
         stop = stop ?? .failure(error, fraction: fraction)
         // What could not be made durable is read again.
+        isUnsettled = isUnsettled || finished != nil
         finished = nil
         settlingMarks = nil
     }
@@ -137,7 +145,10 @@ struct SyncStateMachine: Sendable {
         if let stop { return isInFlight ? .awaitDelivery : end(stop) }
         if prepared == nil {
             let isRewinding = rewind != nil || !ledger.lost.isEmpty
-            if isRewinding, isRewindsTurn || hasReachedEnd, let step = rewindStep(now: now) { return .rewind(step) }
+            if isRewinding, isRewindsTurn || hasReachedEnd {
+                guard let step = rewindStep(now: now) else { return .awaitDelivery }
+                return .rewind(step)
+            }
             if !hasReachedEnd {
                 return .load(after: cursor, changes: changeBound.current, bytes: byteBound.current)
             }
@@ -217,7 +228,11 @@ struct SyncStateMachine: Sendable {
             byteBound.succeeded()
             // Something may have been committed meanwhile.
             hasReachedEnd = false
-            if delivery.terms.isResend { outcomes.resent += delivery.items.count } else { finished = delivery }
+            if delivery.terms.isResend {
+                outcomes.resent += delivery.items.count
+            } else if !isUnsettled {
+                finished = delivery
+            }
         case .failed(let error, let ended):
             delivery = ended
             if error.code == .remoteTimeout, delivery.items.count > 1 {
@@ -229,6 +244,7 @@ struct SyncStateMachine: Sendable {
             delivery = ended
             stop = stop ?? .identity
         }
+        if !delivery.terms.isResend { countFinal(delivery) }
         refusals.merge(delivery.refusals) { max($0, $1) }
         for observation in delivery.observations {
             let finding = weigh(observation.found, bucket: observation.bucket)
@@ -240,14 +256,21 @@ struct SyncStateMachine: Sendable {
         }
     }
 
+    /// Whatever becomes of the batch, these have their outcome: what took their place is durable.
+    private mutating func countFinal(_ delivery: Delivery) {
+        for item in delivery.items {
+            if case .done(let outcome) = item.phase, outcome.isFinalHere { outcomes.count(outcome) }
+        }
+    }
+
     /// The settlement is durable.
     mutating func settled() {
         for item in finished?.items ?? [] {
             guard case .done(let outcome) = item.phase else { continue }
-            outcomes.count(outcome)
-            refusals[item.change.entry.sequence] = nil
+            if !outcome.isFinalHere { outcomes.count(outcome) }
         }
         if let last = finished?.last { sending.watermark = max(sending.watermark, last) }
+        if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
         finished = nil
         for (bucket, mark) in settlingMarks ?? [:] where dirtyMarks[bucket] == mark { dirtyMarks[bucket] = nil }
         settlingMarks = nil
@@ -277,7 +300,10 @@ struct SyncStateMachine: Sendable {
         let finding = ledger.weigh(found, bucket: bucket, sentThrough: sending.sentThrough)
         switch finding {
         case .asExpected: break
-        case .lost: if !policies.repopulates { ledger.forget(bucket) }
+        case .lost where !policies.repopulates:
+            ledger.forget(bucket)
+            dirtyMarks[bucket] = ledger.expected[bucket]
+        case .lost: break
         case .higher: stop = stop ?? .identity
         }
         return finding
@@ -295,7 +321,7 @@ struct SyncStateMachine: Sendable {
 
     /// The step that sending again has come to; marks are planted and restored while nothing is in flight.
     private mutating func rewindStep(now: Timestamp) -> Rewind.Step? {
-        if rewind == nil { rewind = Rewind(ledger.lost, through: sending.watermark) }
+        if rewind == nil, !isInFlight { rewind = Rewind(ledger.lost, through: sending.watermark) }
         guard let rewind else { return nil }
         switch rewind.stage {
         case .planting where !isInFlight: return .plant(plants(now))

@@ -3,13 +3,15 @@ import Synchronization
 
 /// Keeps what is pending within its bounds: asks the store how much waits, and lets writes in as far as there is room.
 ///
-/// What was let in since the store was asked last is added to its answer, so the bound holds to within what other processes write in
-/// between.
+/// What was let in while the store was asked is added to its answer, so the bound holds to within what is on its way to the
+/// store at that moment and what other processes write in between.
 final class PressureGate: Sendable {
     private struct State {
         /// Changes and bytes that may still be let in before the store is asked again.
         var changes = 0
         var bytes = 0
+        /// What was let in so far: an answer of the store may be older than the last of it.
+        var admitted = (changes: 0, bytes: 0)
         var settled = ChangeSequence.zero
     }
 
@@ -74,18 +76,25 @@ final class PressureGate: Sendable {
             guard state.changes >= changes, state.bytes >= bytes else { return false }
             state.changes -= changes
             state.bytes -= bytes
+            state.admitted.changes += changes
+            state.admitted.bytes += bytes
             return true
         }
     }
 
     /// A write larger than the bound is let in when nothing else is pending.
     private func takeAfterAsking(_ changes: Int, _ bytes: Int) async throws(CacheError) -> Bool {
+        let before = state.withLock { $0.admitted }
         let backlog = try await local.backlog()
         return state.withLock { state in
-            let room = (bounds.changes ?? .max) - backlog.changes
-            let byteRoom = (bounds.bytes ?? .max) - backlog.bytes
+            let waiting = backlog.changes + state.admitted.changes - before.changes
+            let waitingBytes = backlog.bytes + state.admitted.bytes - before.bytes
+            let room = (bounds.changes ?? .max) - waiting
+            let byteRoom = (bounds.bytes ?? .max) - waitingBytes
             let fits = room >= changes && byteRoom >= bytes
-            guard fits || (backlog.changes == 0 && backlog.bytes == 0) else { return false }
+            guard fits || (waiting == 0 && waitingBytes == 0) else { return false }
+            state.admitted.changes += changes
+            state.admitted.bytes += bytes
             // An eighth of the room at a time: what is pending is asked for again before it can be far off.
             state.changes = max(0, min(room / 8, 1 << 20) - changes)
             state.bytes = max(0, min(byteRoom / 8, 1 << 40) - bytes)

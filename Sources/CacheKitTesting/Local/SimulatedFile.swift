@@ -28,6 +28,8 @@ public struct SimulatedFile: Sendable {
     var sentThrough = ChangeSequence.zero
     var marks: RemoteMarks?
     var fence: [UInt8]?
+    /// Rows sealed anew since they were settled: the remote holds what their base says.
+    var resealed: Set<CacheKey> = []
 
     /// An empty file.
     public init(node: UInt64) {
@@ -44,7 +46,8 @@ public struct SimulatedFile: Sendable {
     }
 
     mutating func store(_ change: LocalChange, _ origin: EntryOrigin, at now: Timestamp) -> ChangeSequence {
-        var base = rows[change.key].map { baseAfter($0) } ?? []
+        var base = rows[change.key].map { baseAfter(change.key, $0) } ?? []
+        resealed.remove(change.key)
         if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
         sequence += 1
         rows[change.key] = StoredEntry(
@@ -56,15 +59,15 @@ public struct SimulatedFile: Sendable {
     }
 
     /// What the remote may hold once a row is overwritten.
-    private func baseAfter(_ row: StoredEntry) -> [ValueFingerprint] {
+    private func baseAfter(_ key: CacheKey, _ row: StoredEntry) -> [ValueFingerprint] {
         let own = row.value.map { [Self.fingerprint($0, row.form)] } ?? []
         // What was set aside was settled without being applied.
-        if isReplaceable(row) { return own }
+        if isReplaceable(row) { return resealed.contains(key) ? row.base : own }
         guard row.sequence <= max(sentThrough, watermark) else { return row.base }
         return row.base.first == own.first ? own : Array((row.base.prefix(1) + own).prefix(2))
     }
 
-    private static func fingerprint(_ value: [UInt8], _ form: ValueForm) -> ValueFingerprint {
+    static func fingerprint(_ value: [UInt8], _ form: ValueForm) -> ValueFingerprint {
         (try? ValueFingerprint(of: value, form: form)) ?? .none
     }
 }

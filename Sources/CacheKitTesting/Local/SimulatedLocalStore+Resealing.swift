@@ -36,6 +36,10 @@ extension SimulatedLocalStore {
                 guard let row = state.file.rows[resealed.key], row.sequence == resealed.expected,
                     state.file.isReplaceable(row), case .sealed(let used) = row.form, used != resealed.fingerprint
                 else { return false }
+                // The remote goes on holding the value as it was.
+                if state.file.resealed.insert(resealed.key).inserted, let value = row.value {
+                    state.file.rows[resealed.key]?.base = [SimulatedFile.fingerprint(value, row.form)]
+                }
                 state.file.rows[resealed.key]?.value = resealed.value
                 state.file.rows[resealed.key]?.form = .sealed(resealed.fingerprint)
                 return true

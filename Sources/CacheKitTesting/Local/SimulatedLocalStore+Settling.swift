@@ -80,12 +80,16 @@ extension SimulatedLocalStore {
         try using(writing: true) { state in
             var setBack = HybridLogicalClock()
             var highest: UInt64 = 0
+            let isAhead = Version(stamp: state.file.clock.last, node: 0).time > now.advanced(by: .seconds(1))
             let versions = stamps.map { stamp -> Version? in
                 guard var row = state.file.rows[stamp.key], row.sequence == stamp.sequence else { return nil }
                 var issued = row.version.stamp
                 if let above = stamp.above {
-                    state.file.clock.observe(above.stamp)
-                    issued = state.file.clock.next(at: now)
+                    // A clock that was wrong is not drawn from: it would put the change a year ahead.
+                    var drawn = HybridLogicalClock(last: above.stamp)
+                    if !isAhead { drawn.observe(state.file.clock.last) }
+                    issued = drawn.next(at: now)
+                    if !isAhead { state.file.clock = drawn }
                 } else if row.version.time > now {
                     issued = setBack.next(at: now)
                     let difference = now.duration(to: row.version.time)
@@ -97,8 +101,7 @@ extension SimulatedLocalStore {
                 state.file.rows[stamp.key] = row
                 return row.version
             }
-            let last = Version(stamp: state.file.clock.last, node: 0).time
-            if last > now.advanced(by: .seconds(1)), highest > 0 {
+            if isAhead, highest > 0 {
                 state.file.clock = HybridLogicalClock(last: highest)
             }
             return versions

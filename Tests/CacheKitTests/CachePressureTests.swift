@@ -1,0 +1,106 @@
+import CacheKitCore
+import CacheKitSync
+import CacheKitTesting
+import Testing
+
+@testable import CacheKit
+
+/// What a caller meets when too much waits for the remote.
+struct CachePressureTests {
+    private let clock = ManualClock()
+    private let local: SimulatedLocalStore
+    private let remote: SimulatedRemoteStore
+    private let away = CacheError(.remoteUnavailable, "the server can't be reached")
+
+    init() {
+        local = SimulatedLocalStore(clock: clock)
+        remote = SimulatedRemoteStore(clock: clock)
+    }
+
+    /// A cache of which one change may be pending.
+    private func cache(_ response: BackPressure.Response) async throws -> Cache {
+        var sync = SyncConfiguration()
+        sync.backPressure.changes = 1
+        sync.backPressure.response = response
+        var configuration = CacheConfiguration()
+        configuration.clock = clock
+        return try await Cache(
+            local: Chosen(store: local), remote: Chosen(store: remote), sync: .writeBehind(sync),
+            encryption: .plain(fileKey: .keyring(try World.keyring.get())), configuration: configuration)
+    }
+
+    private func drive(_ condition: () async -> Bool) async -> Bool {
+        await eventually {
+            if await condition() { return true }
+            for _ in 0..<20 { await Task.yield() }
+            clock.advance(by: .milliseconds(20))
+            return false
+        }
+    }
+
+    @Test func `where the bound rejects, a write beyond it is refused at once and changes nothing`() async throws {
+        let cache = try await cache(.reject)
+        let values = cache.namespace("v", of: Int.self)
+        try await values.set(1, for: "a")
+        #expect(await code { try await values.set(2, for: "b") } == .backPressure)
+        #expect(try await local.lastSequence() == ChangeSequence(1))
+        _ = await cache.push(deadline: .seconds(5), retrying: false)
+        try await values.set(2, for: "b")
+        await cache.shutdown()
+    }
+
+    @Test func `where it blocks, a write goes through once the remote has taken something`() async throws {
+        let cache = try await cache(.block(timeout: .seconds(5)))
+        let values = cache.namespace("v", of: Int.self)
+        try await values.set(1, for: "a")
+        let write = Task { try await values.set(2, for: "b") }
+        #expect(await eventually { clock.sleeperCount > 0 })
+        #expect(try await local.lastSequence() == ChangeSequence(1))
+        let run = Task { await cache.run() }
+        try await write.value
+        #expect(remote.batches > 0)
+        run.cancel()
+        await run.value
+    }
+
+    @Test func `where it writes through, a write is acknowledged when the remote has it`() async throws {
+        let cache = try await cache(.writeThrough(timeout: .seconds(60)))
+        let values = cache.namespace("v", of: Int.self)
+        remote.setOutage(away)
+        try await values.set(1, for: "a")
+        let acknowledged = Counter()
+        let write = Task {
+            try await values.set(2, for: "b")
+            acknowledged.add()
+        }
+        // It is committed, and waits.
+        #expect(await eventually { (try? await local.lastSequence()) == ChangeSequence(2) })
+        let run = Task { await cache.run() }
+        #expect(await drive { remote.refusedQuestions > 3 })
+        #expect(acknowledged.value == 0)
+        remote.setOutage(nil)
+        #expect(await drive { acknowledged.value == 1 })
+        #expect(remote.count == 2)
+        try await write.value
+        run.cancel()
+        await run.value
+    }
+
+    @Test func `a write that the remote does not take in time is refused, kept, and sent later`() async throws {
+        let cache = try await cache(.writeThrough(timeout: .seconds(2)))
+        let values = cache.namespace("v", of: Int.self)
+        remote.setOutage(away)
+        try await values.set(1, for: "a")
+        let refused = Counter()
+        let write = Task {
+            if await code({ try await values.set(2, for: "b") }) == .backPressure { refused.add() }
+        }
+        #expect(await drive { refused.value == 1 })
+        await write.value
+        #expect(try await values.get("b") == 2)
+        remote.setOutage(nil)
+        _ = await cache.push(deadline: .seconds(5), retrying: false)
+        #expect(remote.count == 2)
+        await cache.shutdown()
+    }
+}
