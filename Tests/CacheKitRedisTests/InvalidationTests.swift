@@ -2,41 +2,9 @@ import CacheKit
 import CacheKitCore
 import CacheKitTesting
 import Logging
-import Synchronization
 import Testing
 
 @testable import CacheKitRedis
-
-/// What a store told its follower.
-private final class Told: Sendable {
-    private let list = Mutex<[RemoteInvalidation]>([])
-
-    func add(_ invalidation: RemoteInvalidation) { list.withLock { $0.append(invalidation) } }
-    func clear() { list.withLock { $0 = [] } }
-
-    var everythings: Int { list.withLock { $0.count { $0 == .everything } } }
-    var keys: Set<String> {
-        var names: Set<String> = []
-        for invalidation in list.withLock({ $0 }) {
-            if case .keys(let keys) = invalidation { names.formUnion(keys.map(\.string)) }
-        }
-        return names
-    }
-}
-
-extension RedisStore {
-    fileprivate var isActive: Bool { if case .active = following { true } else { false } }
-    fileprivate var isLost: Bool { if case .lost = following { true } else { false } }
-    fileprivate var isRefused: Bool { if case .refused = following { true } else { false } }
-
-    /// What `CLIENT LIST` says of the connection that listens.
-    fileprivate func subscribers() async throws -> String {
-        guard case .bulkString(let bytes) = try await command(words("CLIENT", "LIST", "TYPE", "pubsub")) else {
-            return ""
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-}
 
 @Suite(
     .serialized, .timeLimit(.minutes(2)), .enabled(if: RedisServer.isInstalled, "redis-server is not in PATH"))

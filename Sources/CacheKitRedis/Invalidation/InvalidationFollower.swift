@@ -117,8 +117,12 @@ final class InvalidationFollower: ConnectionObserver {
 
     /// `nil` when the topology does not know.
     private func masters(of topology: any Topology) async -> [RedisEndpoint]? {
+        // A master that is lost may have a successor, which calls would find: perhaps there are none.
+        let isAnyLost = state.withLock { Array($0.links.values) }.contains { link in
+            if case .lost = link.following(needsConnection: false) { true } else { false }
+        }
         do throws(CacheError) {
-            let masters = try await topology.masters()
+            let masters = try await isAnyLost ? topology.confirmedMasters() : topology.masters()
             state.withLock { $0.failure = nil }
             return masters
         } catch {

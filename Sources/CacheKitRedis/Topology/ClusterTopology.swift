@@ -67,6 +67,10 @@ struct ClusterTopology: Topology {
         return servers
     }
 
+    func confirmedMasters() async throws(CacheError) -> [RedisEndpoint] {
+        try await map.confirmed().masters
+    }
+
     var warnings: [String] { nodes.warnings }
 
     func close() {

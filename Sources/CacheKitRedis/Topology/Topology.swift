@@ -22,6 +22,9 @@ protocol Topology: Sendable {
     /// The masters, each with its connections; asks where nothing is known yet.
     func servers() async throws(CacheError) -> [RedisNode]
 
+    /// Where the masters are, where what is known may have changed without any call that would have met it.
+    func confirmedMasters() async throws(CacheError) -> [RedisEndpoint]
+
     /// Sentences for an operator, each about one server that is not asked now; empty when all is well.
     var warnings: [String] { get }
 
@@ -32,4 +35,5 @@ protocol Topology: Sendable {
 extension Topology {
     var hasOneServer: Bool { true }
     var warnings: [String] { [] }
+    func confirmedMasters() async throws(CacheError) -> [RedisEndpoint] { try await masters() }
 }

@@ -10,10 +10,15 @@ import Testing
 struct ClusterTrait: SuiteTrait, TestScoping {
     @TaskLocal static var cluster: RedisCluster?
 
+    /// Whether replicas take the place of dead masters, after a second.
+    var failsOver = false
+
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
-        let cluster = try await RedisCluster.start()
+        let cluster =
+            try await failsOver
+            ? RedisCluster.start(nodeTimeout: .seconds(1), failsOver: true) : RedisCluster.start()
         defer { cluster.stop() }
         try await Self.$cluster.withValue(cluster) { try await function() }
     }
@@ -21,6 +26,7 @@ struct ClusterTrait: SuiteTrait, TestScoping {
 
 extension SuiteTrait where Self == ClusterTrait {
     static var redisCluster: Self { ClusterTrait() }
+    static var failingOverRedisCluster: Self { ClusterTrait(failsOver: true) }
 }
 
 extension RedisStore {
