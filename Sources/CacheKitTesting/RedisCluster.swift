@@ -17,12 +17,17 @@ public final class RedisCluster: Sendable {
     ///   - masterCount: from 1 to 16.
     ///   - nodeTimeout: how long a server is silent before the others take it for dead.
     ///   - failsOver: whether replicas take the place of dead masters.
+    ///   - security: what all of them speak TLS with, to clients and to each other.
+    ///   - options: more of `redis-server`'s options, for each of them, such as passwords.
     /// - Throws: ``CacheError/Code/remoteUnavailable`` when that takes longer than 30 s.
     public static func start(
-        masterCount: Int = 3, nodeTimeout: Duration = .seconds(5), failsOver: Bool = false
+        masterCount: Int = 3, nodeTimeout: Duration = .seconds(5), failsOver: Bool = false,
+        security: RedisServer.Security? = nil, options: [String] = []
     ) async throws(CacheError) -> RedisCluster {
         var servers: [RedisServer] = []
-        for _ in 0..<2 * masterCount { servers.append(try await startServer(nodeTimeout, failsOver)) }
+        for _ in 0..<2 * masterCount {
+            servers.append(try await startServer(nodeTimeout, failsOver, security, options))
+        }
         let identifiers = servers.map { $0.command("CLUSTER", "MYID")?.text ?? "" }
         let cluster = RedisCluster(servers, identifiers)
         try await cluster.join()
@@ -35,8 +40,10 @@ public final class RedisCluster: Sendable {
         self.identifiers = identifiers
     }
 
-    /// `redis+cluster://` with the address of the first master.
-    public var url: String { "redis+cluster://127.0.0.1:\(masters[0].port)" }
+    /// `redis+cluster://`, or `rediss` with TLS, with the address of the first master.
+    public var url: String {
+        "\(masters[0].security == nil ? "redis" : "rediss")+cluster://127.0.0.1:\(masters[0].port)"
+    }
 
     /// Every server, masters first.
     public var servers: [RedisServer] { masters + replicas }
@@ -57,14 +64,14 @@ public final class RedisCluster: Sendable {
     }
 
     private static func startServer(
-        _ nodeTimeout: Duration, _ failsOver: Bool
+        _ nodeTimeout: Duration, _ failsOver: Bool, _ security: RedisServer.Security?, _ more: [String]
     ) async throws(CacheError) -> RedisServer {
         var last: CacheError?
         for _ in 0..<3 {
             // Its own port for the others: by default it is 10,000 above the first one, which may be out of range.
             let busPort = try RedisServer.freePort()
             do throws(CacheError) {
-                return try await RedisServer.start([
+                let options = [
                     "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port",
                     String(busPort), "--cluster-node-timeout", String(nodeTimeout.components.seconds * 1000),
                     "--cluster-replica-no-failover", failsOver ? "no" : "yes",
@@ -72,7 +79,9 @@ public final class RedisCluster: Sendable {
                     "--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0",
                     // A replica that has received nothing yet is not named in the map.
                     "--repl-ping-replica-period", "1",
-                ])
+                ]
+                return try await RedisServer.start(
+                    options + (security == nil ? [] : ["--tls-cluster", "yes"]) + more, security: security)
             } catch {
                 last = error
             }

@@ -20,15 +20,17 @@ public final class RedisSentinelSet: Sendable {
     /// - Parameters:
     ///   - password: what the data servers want, if anything.
     ///   - sentinelPassword: what the sentinels want, if anything.
+    ///   - security: what all of them speak TLS with, to clients and to each other.
     /// - Throws: ``CacheError/Code/remoteUnavailable`` when `redis-server` is not installed or the set is not ready within
     ///   20 s.
     public static func start(
-        password: String? = nil, sentinelPassword: String? = nil
+        password: String? = nil, sentinelPassword: String? = nil, security: RedisServer.Security? = nil
     ) async throws(CacheError) -> RedisSentinelSet {
         // A port that was free a moment ago may be taken by the time its server binds it.
         var last: CacheError?
         for _ in 0..<3 {
-            let set = try RedisSentinelSet(password: password, sentinelPassword: sentinelPassword)
+            let set = try RedisSentinelSet(
+                password: password, sentinelPassword: sentinelPassword, security: security)
             do throws(CacheError) {
                 try await set.begin()
                 return set
@@ -55,16 +57,21 @@ public final class RedisSentinelSet: Sendable {
         _ = ask(sentinel, "SENTINEL DEBUG publish-period 250 info-period 250")
     }
 
-    private init(password: String?, sentinelPassword: String?) throws(CacheError) {
+    private init(
+        password: String?, sentinelPassword: String?, security: RedisServer.Security?
+    ) throws(CacheError) {
         self.password = password
         self.sentinelPassword = sentinelPassword
         var options = ["--repl-diskless-sync-delay", "0"]
         if let password { options += ["--requirepass", password, "--masterauth", password] }
-        let master = try RedisServer.prepare(options)
-        let replica = try RedisServer.prepare(options + ["--replicaof", "127.0.0.1", String(master.port)])
+        let master = try RedisServer.prepare(options, security: security)
+        let replica = try RedisServer.prepare(
+            options + ["--replicaof", "127.0.0.1", String(master.port)], security: security)
         servers = [master, replica]
         var sentinels: [RedisServer] = []
-        for _ in 0..<3 { sentinels.append(try RedisServer.prepare(["--sentinel"], isConfigured: true)) }
+        for _ in 0..<3 {
+            sentinels.append(try RedisServer.prepare(["--sentinel"], security: security, isConfigured: true))
+        }
         self.sentinels = sentinels
         for (number, sentinel) in sentinels.enumerated() {
             try sentinel.configure(configuration(number))
@@ -75,11 +82,12 @@ public final class RedisSentinelSet: Sendable {
         stop()
     }
 
-    /// `redis+sentinel://` with all three sentinels, and the data servers' password.
+    /// `redis+sentinel://`, or `rediss` with TLS, with all three sentinels, and the data servers' password.
     public var url: String {
         let user = password.map { ":\($0)@" } ?? ""
         let hosts = sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
-        return "redis+sentinel://\(user)\(hosts)/\(name)"
+        let scheme = servers[0].security == nil ? "redis" : "rediss"
+        return "\(scheme)+sentinel://\(user)\(hosts)/\(name)"
     }
 
     /// Ends every server.

@@ -23,7 +23,8 @@ extension RedisServer {
             _ authority: TestAuthority, identity: TestAuthority.Identity? = nil, requiresClientCertificate: Bool = false
         ) throws(CacheError) {
             self.authority = authority
-            if let identity { self.identity = identity } else { self.identity = try authority.issue() }
+            // The servers of a Cluster always want to see each other's certificate.
+            if let identity { self.identity = identity } else { self.identity = try authority.issue(isPeer: true) }
             self.requiresClientCertificate = requiresClientCertificate
         }
 
@@ -44,7 +45,7 @@ extension RedisServer {
             [
                 "--port", "0", "--tls-port", String(port), "--tls-cert-file", folder + "/server.pem", "--tls-key-file",
                 folder + "/server.key", "--tls-ca-cert-file", folder + "/ca.pem", "--tls-auth-clients",
-                requiresClientCertificate ? "yes" : "no",
+                requiresClientCertificate ? "yes" : "no", "--tls-replication", "yes",
             ]
         }
     }
@@ -54,24 +55,42 @@ extension RedisServer {
 
     /// Whether anything answers at a unix socket.
     static func answers(socketPath: String) -> Bool {
+        guard let descriptor = connection(toSocket: socketPath) else { return false }
+        defer { close(descriptor) }
+        return answers(descriptor)
+    }
+
+    /// A plain connection: to the port, or to the unix socket where the port speaks TLS. To be closed by the caller.
+    func plainConnection() -> CInt? {
+        if security != nil { return Self.connection(toSocket: socketPath) }
+        guard let descriptor = Self.loopbackSocket() else { return nil }
+        if Self.withLoopbackAddress(port: port, { connect(descriptor, $0, $1) == 0 }) { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    private static func connection(toSocket socketPath: String) -> CInt? {
         #if canImport(Glibc)
             let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
         #else
             let descriptor = socket(AF_UNIX, SOCK_STREAM, 0)
         #endif
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
+        guard descriptor >= 0 else { return nil }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let path = Array(socketPath.utf8)
-        guard path.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
-        let isConnected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+        let fits = path.count < MemoryLayout.size(ofValue: address.sun_path)
+        if fits { withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) } }
+        let isConnected =
+            fits
+            && withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+                }
             }
-        }
-        return isConnected && answers(descriptor)
+        if isConnected { return descriptor }
+        close(descriptor)
+        return nil
     }
 }

@@ -23,8 +23,8 @@ public final class RedisServer: Sendable {
     public let folder: String
 
     private let executable: String
-    private let arguments: [String]
-    private let security: Security?
+    let arguments: [String]
+    let security: Security?
     /// A configuration file to start with; the server may rewrite it.
     private let configurationPath: String?
     private let state = Mutex(State())
@@ -226,7 +226,9 @@ public final class RedisServer: Sendable {
     /// Sends commands, in words as at a prompt, and gives everything that is answered until the server hangs up, as it
     /// is on the wire. Blocks, at most a second for each piece of the answer.
     public func ask(_ commands: String...) -> String {
-        Self.exchange(commands, port: port)
+        guard let descriptor = plainConnection() else { return "" }
+        defer { close(descriptor) }
+        return Self.exchange(commands, descriptor)
     }
 
     private static func exchange(_ commands: [String], port: Int) -> String {

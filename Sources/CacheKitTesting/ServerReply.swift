@@ -25,15 +25,16 @@ package enum ServerReply: Sendable, Equatable {
 
 extension RedisServer {
     /// Sends one command on a connection of its own, past everything that is tested; `nil` where no whole reply comes
-    /// within two seconds. Blocks for that long at most: for setting up, and for looking.
+    /// within two seconds. Blocks for that long at most: for setting up, and for looking. Logs in where a password is wanted.
     package func command(_ words: String...) -> ServerReply? {
-        guard let descriptor = Self.loopbackSocket() else { return nil }
+        guard let descriptor = plainConnection() else { return nil }
         defer { close(descriptor) }
         var patience = timeval(tv_sec: 2, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        guard Self.withLoopbackAddress(port: port, { connect(descriptor, $0, $1) == 0 }) else { return nil }
-        let request = Array(
-            ("*\(words.count)\r\n" + words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()).utf8)
+        let commands = (password.map { [["AUTH", $0]] } ?? []) + [words]
+        let request = commands.flatMap { words in
+            Array(("*\(words.count)\r\n" + words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()).utf8)
+        }
         guard write(descriptor, request, request.count) == request.count else { return nil }
         var received: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16_384)
@@ -42,8 +43,14 @@ extension RedisServer {
             guard count > 0 else { return nil }
             received += buffer[..<count]
             var rest = received[...]
-            if let reply = Self.reply(&rest) { return reply }
+            let replies = commands.compactMap { _ in Self.reply(&rest) }
+            if replies.count == commands.count { return replies.last }
         }
+    }
+
+    /// What the user without a name has to say, by the options.
+    private var password: String? {
+        arguments.firstIndex(of: "--requirepass").map { arguments[$0 + 1] }
     }
 
     /// Takes one reply; `nil` where it is not complete.

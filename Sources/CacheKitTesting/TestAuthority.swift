@@ -54,14 +54,18 @@ public final class TestAuthority: @unchecked Sendable {
 
     /// Issues a certificate.
     ///
-    /// - Parameter names: as in OpenSSL's `subjectAltName`, such as `DNS:localhost,IP:127.0.0.1`; `nil` for a client.
+    /// - Parameters:
+    ///   - names: as in OpenSSL's `subjectAltName`, such as `DNS:localhost,IP:127.0.0.1`; `nil` for a client.
+    ///   - isPeer: whether a server may show it as a client, too.
     public func issue(
-        names: String? = "DNS:localhost,IP:127.0.0.1", subject: String = "test", validity: Validity = .current
+        names: String? = "DNS:localhost,IP:127.0.0.1", subject: String = "test", validity: Validity = .current,
+        isPeer: Bool = false
     ) throws(CacheError) -> Identity {
         let own = try Self.makeKey()
         defer { EVP_PKEY_free(own) }
         var extensions = [(NID_basic_constraints, "critical,CA:FALSE")]
-        extensions.append((NID_ext_key_usage, names == nil ? "clientAuth" : "serverAuth"))
+        let usage = names == nil ? "clientAuth" : isPeer ? "serverAuth,clientAuth" : "serverAuth"
+        extensions.append((NID_ext_key_usage, usage))
         if let names { extensions.append((NID_subject_alt_name, names)) }
         let issued = try Self.makeCertificate(
             subject, key: own, issuer: authority, issuerKey: key, validity: validity, extensions: extensions)
