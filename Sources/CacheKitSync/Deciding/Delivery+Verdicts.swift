@@ -37,7 +37,8 @@ extension Delivery {
             key: item.change.key, action: action, version: entry.version, fingerprint: fingerprint, base: item.base,
             isLate: age > terms.lateAfter || isFromBefore || item.wasSetBack,
             isTooOld: !terms.isResend && age > terms.tombstoneLife,
-            acceptsAbsence: item.policy.absent == .apply, isResend: terms.isResend, recordExpiresAt: end)
+            acceptsAbsence: terms.isResend || item.policy.absent == .apply, isResend: terms.isResend,
+            recordExpiresAt: end)
     }
 
     mutating func weigh(_ verdict: Verdict, _ index: Int) {
