@@ -2,10 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test interop fuzz bench crash endurance sanitize format lint install clean
+.PHONY: help deps build demo test interop fuzz bench crash endurance simulate sanitize format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
+SEEDS ?= 20000
+FIRST ?= 1
 FORMATTED := Sources Tests migrations Plugins Benchmarks/Sources Fuzz/Sources Package.swift Benchmarks/Package.swift Fuzz/Package.swift
 
 help: ## List these targets
@@ -38,6 +40,10 @@ crash: deps ## Kill a writing process at random moments, 300 rounds
 
 endurance: deps ## Run the long forms of tests: power cuts, damage, bounds, several processes, 10,000 cut connections
 	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests|RandomCutTests'
+
+simulate: deps ## Run the sync engine on simulated machines: SEEDS of them (default 20,000) from FIRST on
+	$(SWIFT) build --product Simulate
+	SWIFT_DETERMINISTIC_HASHING=1 .build/debug/Simulate $(FIRST) $(SEEDS)
 
 sanitize: deps ## Run the tests under the address and the thread sanitizer
 	@Scripts/sanitize.sh

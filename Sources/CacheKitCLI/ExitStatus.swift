@@ -8,6 +8,7 @@ enum ExitStatus: Int32, Error {
     case internalFault = 1
     case usage = 2
     case partial = 3
+    case conflictsLeft = 4
     case deadLettersLeft = 5
     case redisUnreachable = 6
     case keyOrAuthentication = 7

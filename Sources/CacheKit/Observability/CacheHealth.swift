@@ -43,6 +43,10 @@ extension Cache {
                 warnings.append("the last push failed (\(error)); what is pending stays in the file and is tried again")
             }
         }
+        warnings += sync?.warnings ?? []
+        if let lost = sync?.lostBuckets, lost > 0 {
+            warnings.append("the remote lost changes that it had; they are being sent again (\(lost) of its buckets)")
+        }
         if case .unavailable(let error) = localState { warnings.append("the local store does not answer (\(error))") }
         if case .unavailable(let error) = remoteState { warnings.append("the remote does not answer (\(error))") }
         warnings += remote?.warnings ?? []

@@ -3,6 +3,7 @@ import Metrics
 /// Hands the growth of the cache's counters to swift-metrics, now and then, so that no read pays for it.
 struct MetricsExporter {
     private var last = CacheStatistics()
+    private var lastOutcomes: [String: Int] = [:]
 
     private static let counters:
         [(label: String, dimensions: [(String, String)], path: any KeyPath<CacheStatistics, Int> & Sendable)] = [
@@ -39,5 +40,13 @@ struct MetricsExporter {
         guard let status else { return }
         Gauge(label: "cachekit_sync_pending_changes", factory: factory).record(status.backlog.changes)
         Gauge(label: "cachekit_sync_pending_bytes", factory: factory).record(status.backlog.bytes)
+        Gauge(label: "cachekit_sync_lost_buckets", factory: factory).record(status.lostBuckets)
+        for (outcome, count) in status.outcomes.byName {
+            let growth = count - (lastOutcomes[outcome] ?? 0)
+            guard growth > 0 else { continue }
+            Counter(label: "cachekit_sync_changes", dimensions: [("outcome", outcome)], factory: factory)
+                .increment(by: growth)
+            lastOutcomes[outcome] = count
+        }
     }
 }

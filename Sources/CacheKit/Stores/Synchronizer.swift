@@ -122,6 +122,18 @@ public struct SyncOutcomes: Sendable, Equatable {
 
     /// No outcomes yet.
     public init() {}
+
+    /// Those that lost against what the remote held.
+    public var lost: Int { stale + foreign + absent }
+
+    /// Each by the name that reports and metrics use.
+    public var byName: [(name: String, count: Int)] {
+        [
+            ("applied", applied), ("superseded", superseded), ("stale", stale), ("foreign", foreign),
+            ("absent", absent), ("expired", expired), ("parked", parked), ("dead_lettered", deadLettered),
+            ("resent", resent),
+        ]
+    }
 }
 
 /// Configuration that makes a synchronizer; the sync module adds `.writeBehind()`.

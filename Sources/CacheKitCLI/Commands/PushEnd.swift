@@ -5,11 +5,15 @@ struct PushEnd: Sendable {
     let status: SyncStatus
     /// All that the file holds, not only those of this push: they stay until somebody looks at them.
     let deadLetters: Int
+    /// Likewise.
+    let parked: Int
 
     /// Asks the cache after a push.
     init(_ status: SyncStatus, of cache: Cache) async throws(CacheError) {
         self.status = status
-        deadLetters = try await cache.localStatistics()?.deadLetters ?? 0
+        let statistics = try await cache.localStatistics()
+        deadLetters = statistics?.deadLetters ?? 0
+        parked = statistics?.parked ?? 0
     }
 
     /// Throws what is not in order; the reason why changes still wait comes before what was given up on.
@@ -26,10 +30,22 @@ struct PushEnd: Sendable {
             )
             throw ExitStatus.deadLettersLeft
         }
+        if parked > 0 {
+            StandardError.write(
+                "cachekit: \(parked) changes are too old to tell whether their keys were deleted since; they are set aside in the file"
+            )
+            throw ExitStatus.deadLettersLeft
+        }
         if waiting > 0 {
             StandardError.write(
                 "cachekit: \(waiting) changes still wait in the file; send them with: cachekit sync push")
             throw ExitStatus.partial
+        }
+        if status.outcomes.lost > 0 {
+            StandardError.write(
+                "cachekit: \(status.outcomes.lost) changes lost against what Redis held, which the file has now; the losers are kept in it"
+            )
+            throw ExitStatus.conflictsLeft
         }
     }
 }

@@ -32,6 +32,8 @@ struct Sync: AsyncParsableCommand {
                 fields.add("watermark", statistics.watermark.number)
                 fields.add("last_change", statistics.lastSequence.number)
                 fields.add("dead_letters", statistics.deadLetters)
+                fields.add("parked", statistics.parked)
+                fields.add("conflicts", statistics.conflicts)
                 var isReachable: Bool?
                 switch await cache.health().remote {
                 case .absent: fields.add("redis", "not given")
@@ -48,7 +50,10 @@ struct Sync: AsyncParsableCommand {
         }
 
         private static func nextStep(_ statistics: LocalStoreStatistics, _ isReachable: Bool?) -> String {
-            if statistics.backlog.changes == 0 { return "nothing waits" }
+            if statistics.backlog.changes == 0 {
+                return statistics.deadLetters + statistics.parked == 0
+                    ? "nothing waits" : "nothing waits; Redis has not got what was set aside"
+            }
             switch isReachable {
             case nil: return "give --redis and run: cachekit sync push"
             case true?: return "run: cachekit sync push"
@@ -62,7 +67,7 @@ struct Sync: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send what waits, then end.",
             discussion:
-                "Exits with 6 or 7 when Redis can't be used, 5 when the file holds dead letters, 8 when another process pushes."
+                "Exits with 6 or 7 when Redis can't be used, 5 when the file holds dead letters or parked changes, 4 when changes lost, 8 when another process pushes."
         )
 
         @Option(name: .long, help: "Give up after so long: seconds, or 500ms, 10m, 2h.") var deadline: TTLArgument?
@@ -80,8 +85,15 @@ struct Sync: AsyncParsableCommand {
             }
             guard let end else { return }
             var fields = Report()
-            fields.add("applied", end.status.outcomes.applied)
-            fields.add("expired", end.status.outcomes.expired)
+            let outcomes = end.status.outcomes
+            fields.add("applied", outcomes.applied)
+            fields.add("superseded", outcomes.superseded)
+            fields.add("lost_to_newer", outcomes.stale)
+            fields.add("lost_to_foreign", outcomes.foreign)
+            fields.add("lost_to_absence", outcomes.absent)
+            fields.add("expired", outcomes.expired)
+            fields.add("resent", outcomes.resent)
+            fields.add("parked", end.parked)
             fields.add("dead_letters", end.deadLetters)
             fields.add("pending_changes", end.status.backlog.changes)
             fields.print(json: report.json)
@@ -96,7 +108,7 @@ struct Sync: AsyncParsableCommand {
             discussion: """
                 An outage of Redis is told on standard error when it begins and when it ends, and once a minute while \
                 nothing moves. Once stopped it exits with 0 when all is sent, 3 while changes are left, 5 when dead letters \
-                are, 6 or 7 when Redis can't be used, 8 when another process pushes.
+                or parked changes are, 4 when changes lost against what Redis held, 6 or 7 when Redis can't be used, 8 when another process pushes.
                 """)
 
         @Option(name: .long, help: "How long sending what is left may take: seconds, or 500ms, 10m.") var drain:

@@ -80,7 +80,7 @@ struct Delivery: Sendable {
         var sequence: UInt64
     }
 
-    var observations: [Observation] = []
+    private(set) var observations: [Observation] = []
     /// How often the remote refused a change by itself, in earlier tries and this one.
     var refusals: [ChangeSequence: Int]
     private(set) var firstRefusal: CacheError?
@@ -94,6 +94,7 @@ struct Delivery: Sendable {
     /// The items that the last step was about.
     private var asked: [Int] = []
     private var askedByPush: [[Int]] = []
+    private var pushed: [Observation] = []
 
     init(
         _ changes: [Change], _ terms: Terms, _ refusals: [ChangeSequence: Int], now: Timestamp,
@@ -195,6 +196,7 @@ struct Delivery: Sendable {
         var pushes: [BucketPush] = []
         asked = []
         askedByPush = []
+        pushed = []
         weighedAt = now
         var open: (bucket: Int, writes: [VersionedWrite], indices: [Int])?
         for index in indices.sorted(by: { (items[$0].bucket, $0) < (items[$1].bucket, $1) }) {
@@ -224,7 +226,7 @@ struct Delivery: Sendable {
         let sequence = open.indices.map { items[$0].change.entry.sequence.number }.max() ?? 0
         let isLost = ledger.lost[open.bucket] != nil
         let (expected, mark) = ledger.take(open.bucket, through: sequence)
-        observations.append(
+        pushed.append(
             Observation(bucket: open.bucket, found: nil, expected: expected, mark: mark, sequence: sequence))
         askedByPush.append(open.indices)
         return BucketPush(
@@ -235,14 +237,10 @@ struct Delivery: Sendable {
 
     /// What came of the pushes of the last step.
     mutating func weighed(_ answers: [BucketAnswer]) {
-        let first = observations.count - askedByPush.count
         guard answers.count == askedByPush.count else {
             failure = CacheError(.internalFault, "the remote store answered for another number of pushes")
-            observations.removeLast(askedByPush.count)
             return
         }
-        let sent = Array(observations[first...])
-        observations.removeLast(askedByPush.count)
         for (position, answer) in answers.enumerated() {
             switch answer {
             case .failed(let error):
@@ -252,7 +250,7 @@ struct Delivery: Sendable {
                     failure = CacheError(.internalFault, "the remote store gave another number of verdicts")
                     return
                 }
-                var seen = sent[position]
+                var seen = pushed[position]
                 seen.found = mark
                 // What it says is not for this node to weigh.
                 if (mark ?? 0) >> 16 > max(terms.sentThrough, last).number { needsIdentity = true }

@@ -7,8 +7,15 @@ import CacheKitCore
 struct LedMachine {
     var machine: SyncStateMachine
     var feed: [Change]
-    /// The marks that the remote has.
-    var marks: [Int: UInt64] = [:]
+    /// The marks that the remote has, counters included.
+    var fullMarks: [Int: UInt64] = [:]
+    /// The sequences of those marks.
+    var marks: [Int: UInt64] {
+        get { fullMarks.mapValues { $0 >> 16 } }
+        set { fullMarks = newValue.mapValues(MarkLedger.mark(of:)) }
+    }
+    /// The sequences of the marks that were settled last.
+    var settledMarks: [Int: UInt64]? { lastSettlement?.marks?.sequences.mapValues { $0 >> 16 } }
     /// While set, what was settled can't be made durable.
     var settleFailure: CacheError?
     private(set) var inFlight: Delivery?
@@ -31,7 +38,8 @@ struct LedMachine {
             SendingState(
                 node: node, watermark: ChangeSequence(watermark),
                 sentThrough: ChangeSequence(sentThrough ?? watermark),
-                marks: RemoteMarks(bucketCount: bucketCount, sequences: marks), fence: nil),
+                marks: RemoteMarks(bucketCount: bucketCount, sequences: marks.mapValues(MarkLedger.mark(of:))),
+                fence: nil),
             bucketCount: bucketCount)
         inFlight = nil
     }
@@ -80,8 +88,7 @@ struct LedMachine {
     private mutating func take(_ step: Rewind.Step) -> String {
         switch step {
         case .plant(let pushes):
-            for push in pushes { _ = answer(push) { _ in .applied } }
-            machine.rewind?.planted()
+            machine.planted(pushes.map { answer($0) { _ in .applied } })
             return "plant \(pushes.map(\.bucket))"
         case .load(let after, let through):
             let changes = feed.filter { $0.entry.sequence > after && $0.entry.sequence <= through }
@@ -90,14 +97,14 @@ struct LedMachine {
         case .restore(let pushes):
             let answers = pushes.map { answer($0) { _ in .applied } }
             machine.restored(answers)
-            return "restore \(pushes.map { "\($0.bucket)=\($0.mark)" }.joined(separator: " "))"
+            return "restore \(pushes.map { "\($0.bucket)=\($0.mark >> 16)" }.joined(separator: " "))"
         }
     }
 
     /// What the remote answers: the mark moves unless less was found than expected.
     private mutating func answer(_ push: BucketPush, _ verdict: (CacheKey) -> Verdict) -> BucketAnswer {
-        let found = marks[push.bucket]
-        if found ?? 0 >= push.expectedMark { marks[push.bucket] = max(found ?? 0, push.mark) }
+        let found = fullMarks[push.bucket]
+        if found ?? 0 >= push.expectedMark { fullMarks[push.bucket] = max(found ?? 0, push.mark) }
         return .weighed(mark: found, verdicts: push.writes.map { verdict($0.key) })
     }
 

@@ -16,7 +16,7 @@ struct RewindTests {
 
     /// Marks are compared, and the session goes on until it rests.
     private func rest(_ led: inout LedMachine) -> [String] {
-        led.machine.compared([0, 1, 2, 3].map { ($0, led.marks[$0]) })
+        led.machine.compared([0, 1, 2, 3].map { ($0, led.fullMarks[$0]) })
         var steps: [String] = []
         while steps.count < 100 {
             let next = led.step()
@@ -43,7 +43,7 @@ struct RewindTests {
         #expect(led.machine.outcomes.resent == 2)
         #expect(led.marks[2] == 8)
         #expect(led.machine.ledger.lost.isEmpty)
-        #expect(led.lastSettlement?.marks == RemoteMarks(bucketCount: 4, sequences: [2: 8]))
+        #expect(led.settledMarks == [2: 8])
     }
 
     @Test func `a bucket that went back is sent what it had since`() throws {
@@ -59,7 +59,7 @@ struct RewindTests {
 
     @Test func `the lowest mark, planted by a process that ended in the middle, says nothing about change 1`() throws {
         var led = try settled()
-        led.marks[1] = 1
+        led.fullMarks[1] = 1
         #expect(rest(&led).contains("deliver [1, 5] again"))
     }
 
@@ -84,7 +84,7 @@ struct RewindTests {
     {
         var led = try settled()
         led.marks[2] = 2
-        led.machine.compared([(2, 2)])
+        led.machine.compared([(2, MarkLedger.mark(of: 2))])
         _ = led.steps(3)
         led.land()
         led.machine.suspectLoss()
@@ -126,12 +126,12 @@ struct RewindTests {
         led.marks[2] = 2
         led.marks[3] = nil
         #expect(rest(&led) == ["load above 8", "settle through 8", "rest"])
-        #expect(led.lastSettlement?.marks == RemoteMarks(bucketCount: 4, sequences: [2: 2, 3: 0]))
+        #expect(led.settledMarks == [2: 2, 3: 0])
         #expect(led.machine.outcomes.resent == 0)
         // The store may still say the old ones when the next session begins.
         led.begin(through: 8, marks: [0: 8, 1: 5, 2: 2, 3: 0])
-        #expect(led.machine.ledger.expectedMark(of: 2) == 2)
-        #expect(led.machine.ledger.expectedMark(of: 3) == 0)
+        #expect(led.machine.ledger.expected[2] == MarkLedger.mark(of: 2))
+        #expect(led.machine.ledger.expected[3] == 0)
     }
 
     @Test func `what is trusted to the remote is not lost again in every session`() throws {
@@ -145,7 +145,7 @@ struct RewindTests {
         _ = led.steps()
         led.land { _ in .already }
         #expect(led.marks[3] == 11)
-        #expect(led.machine.ledger.expectedMark(of: 3) == 11)
+        #expect(led.machine.ledger.expected[3] == MarkLedger.mark(of: 11))
     }
 
     @Test func `expired changes, other policies and single writers are left out`() throws {

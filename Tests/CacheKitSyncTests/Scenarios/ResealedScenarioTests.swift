@@ -52,9 +52,10 @@ struct ResealedScenarioTests {
         let write = VersionedWrite(
             key: try CacheKey("k"), action: .put(row.value ?? [], timeToLive: .seconds(1)), version: row.version,
             fingerprint: try ValueFingerprint(of: row.value ?? [], form: row.form), base: row.base, isLate: true,
-            isTooOld: false, acceptsAbsence: true, recordExpiresAt: row.expiresAt)
+            isTooOld: false, acceptsAbsence: true, isResend: false, recordExpiresAt: row.expiresAt)
         let push = BucketPush(
-            bucket: bucket, writes: [write], node: 1, expectedMark: 0, mark: 1, now: scene.time.now())
+            bucket: bucket, writes: [write], node: 1, expectedMark: 0, mark: 1, recordsMayBeLost: false,
+            now: scene.time.now())
         guard case .weighed(_, let verdicts) = try await scene.remote.push([push]).first, case .already = verdicts.first
         else {
             Issue.record("not the same change")
