@@ -8,13 +8,15 @@ struct RecordSweep: Sendable {
 
     init(bucketCount: Int, interval: Duration) {
         self.bucketCount = bucketCount
-        self.interval = interval
+        // A Cluster has so many that they would take two days.
+        self.interval = min(interval, .seconds(86_400) / max(1, bucketCount))
     }
 
     /// Whether it is time for a step; if so the time counts from now.
     mutating func isDue(uptime: Duration) -> Bool {
         if let last, uptime - last < interval { return false }
-        last = uptime
+        // By the plan, not by when it was asked about: what is asked now and then would fall behind.
+        last = last.map { max($0 + interval, uptime - interval) } ?? uptime
         return true
     }
 

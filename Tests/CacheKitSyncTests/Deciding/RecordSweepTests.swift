@@ -9,6 +9,15 @@ struct RecordSweepTests {
         #expect(due == [0, 10, 20])
     }
 
+    @Test(arguments: [16, 256, 16_384])
+    func `all buckets have their turn in a day`(bucketCount: Int) {
+        var sweep = RecordSweep(bucketCount: bucketCount, interval: .seconds(10))
+        var steps = 0
+        for second in 0..<86_400 where sweep.isDue(uptime: .milliseconds(second * 1000 + 999)) { steps += 1 }
+        #expect(steps >= bucketCount)
+        #expect(steps <= 86_400 / 5)
+    }
+
     @Test func `a bucket is gone through before the next, and the first follows the last`() {
         var sweep = RecordSweep(bucketCount: 3, interval: .seconds(10))
         var places: [String] = []
