@@ -43,6 +43,20 @@ struct ForeignScenarioTests {
         #expect(node.local.file.conflicts.map(\.loss) == [.foreign])
     }
 
+    @Test func `a foreign write that brings back an earlier value of this node is foreign all the same`() async throws {
+        let node = scene.node(1)
+        try await node.put("k", [0])
+        await node.push()
+        try await node.put("k", [1])
+        await node.push()
+        try await node.put("k", [2])
+        try scene.writeForeign("k", [0])
+        scene.pass(.seconds(30))
+        await node.push()
+        #expect(try scene.value("k") == [0])
+        #expect(node.outcomes.foreign == 1)
+    }
+
     @Test func `where local wins it replaces the write without a version`() async throws {
         let node = try await late(foreign: [9]) { $0.foreign = .localWins }
         #expect(try scene.value("k") == [2])
