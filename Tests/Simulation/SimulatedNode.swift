@@ -35,6 +35,7 @@ final class SimulatedNode: @unchecked Sendable {
         corrected = CorrectedClock(clock)
     }
 
+    var identity: UInt64 { store?.base.file.node ?? file.node }
     var isRunning: Bool { store != nil }
     var isIdle: Bool {
         store.map { store in !store.base.file.rows.values.contains { store.base.file.isPending($0) } } ?? true
@@ -105,7 +106,7 @@ final class SimulatedNode: @unchecked Sendable {
     }
 
     /// Takes over another machine's file as it is now, while that one goes on with it.
-    func copy(_ other: SimulatedNode) {
+    func copy(_ other: SimulatedNode, writing key: CacheKey) {
         guard let theirs = other.store?.base.file else { return }
         crash(losesPower: false)
         world.note("\(name) gets a copy of \(other.name)'s file")
@@ -113,5 +114,13 @@ final class SimulatedNode: @unchecked Sendable {
         file = theirs
         acknowledged = other.acknowledged.filter { holds($0.key, $0.value) }
         olderFile = nil
+        guard world.chance(70) else { return start() }
+        // Both clocks are behind what they stamped last, and both nodes write before they notice: one version for two changes.
+        clock.skew = .seconds(-86_400)
+        other.clock.skew = .seconds(-86_400)
+        start()
+        for (index, node) in [self, other].enumerated() {
+            node.commit(key, [0xCC, UInt8(index)], life: .seconds(3_600))
+        }
     }
 }

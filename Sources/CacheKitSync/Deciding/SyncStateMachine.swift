@@ -248,7 +248,8 @@ struct SyncStateMachine: Sendable {
         refusals.merge(delivery.refusals) { max($0, $1) }
         for observation in delivery.observations {
             let finding = weigh(observation.found, bucket: observation.bucket)
-            guard finding != .higher else { continue }
+            // A bucket that is taken as it was found has not moved its mark.
+            guard finding != .higher, finding == .asExpected || policies.repopulates else { continue }
             ledger.acknowledged(
                 observation.sequence, bucket: observation.bucket, mark: observation.mark,
                 moved: finding == .asExpected || observation.found ?? 0 >= observation.expected)
@@ -303,6 +304,8 @@ struct SyncStateMachine: Sendable {
         case .lost where !policies.repopulates:
             ledger.forget(bucket)
             dirtyMarks[bucket] = ledger.expected[bucket]
+        // What was sent again may be gone, too: from the beginning.
+        case .lost where rewind?.starts[bucket] != nil: rewind = nil
         case .lost: break
         case .higher: stop = stop ?? .identity
         }

@@ -179,7 +179,7 @@ struct DeliveryTests {
         ])
         #expect(trial.delivery.observations.map(\.bucket) == [1, 3])
         #expect(trial.delivery.observations.map(\.found) == [nil, 4])
-        #expect(trial.delivery.observations.map(\.expected) == [1, 0])
+        #expect(trial.delivery.observations.map { $0.expected >> 16 } == [1, 0])
         #expect(trial.step() == "failed remoteUnavailable")
     }
 
@@ -187,7 +187,7 @@ struct DeliveryTests {
         var trial = Trial([try Sample.change(5)], sentThrough: 4)
         _ = trial.step()
         let newer = try Sample.record([9], stamped: .seconds(-1), node: Sample.node)
-        trial.delivery.weighed([.weighed(mark: 6, verdicts: [.stale(newer)])])
+        trial.delivery.weighed([.weighed(mark: MarkLedger.mark(of: 6), verdicts: [.stale(newer)])])
         #expect(trial.step() == "reidentify")
     }
 }

@@ -170,7 +170,7 @@ struct LossScenarioTests {
         await node.push()
         #expect(try scene.value("k3") == [33])
         let bucket = scene.remote.bucket(of: try CacheKey("k3"))
-        #expect(scene.remote.held.buckets[bucket]?.marks[1] == 31)
+        #expect(scene.remote.held.buckets[bucket]?.marks[1] == MarkLedger.mark(of: 31))
         // A foreign write is told from a loss again, in this process and in the next.
         try scene.writeForeign("k3", [9])
         let next = scene.node(1, file: node.local.file) { $0.policy.lost = .trustRemote }
