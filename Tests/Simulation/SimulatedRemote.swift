@@ -12,6 +12,12 @@ final class SimulatedRemote: @unchecked Sendable {
         case foreign(at: Timestamp)
     }
 
+    /// A version, and the value that it stood for.
+    struct Accepted: Hashable {
+        var version: Version
+        var fingerprint: ValueFingerprint
+    }
+
     static let bucketCount = 8
 
     private let clock: MachineClock
@@ -20,7 +26,7 @@ final class SimulatedRemote: @unchecked Sendable {
     private var history: [(at: Int64, cells: VersionedCells, writers: [CacheKey: Writer])] = []
     private(set) var writers: [CacheKey: Writer] = [:]
     /// Versions that took effect, or were there already.
-    private(set) var accepted: [CacheKey: Set<Version>] = [:]
+    private(set) var accepted: [CacheKey: Set<Accepted>] = [:]
     /// Versions that were weighed with an outcome.
     private(set) var weighed: [CacheKey: Set<Version>] = [:]
     /// Versions that were sent when their life was over.
@@ -72,14 +78,14 @@ final class SimulatedRemote: @unchecked Sendable {
             switch verdict {
             case .applied:
                 check(write, over: before[index], isLost: isLost, world)
-                accepted[write.key, default: []].insert(write.version)
+                accepted[write.key, default: []].insert(write.accepted)
                 writers[write.key] = .version(write.version)
             case .foreign:
                 metForeign[write.key, default: []].insert(write.version)
             case .already:
-                accepted[write.key, default: []].insert(write.version)
+                accepted[write.key, default: []].insert(write.accepted)
             case .stale(let record) where record.fingerprint == write.fingerprint:
-                accepted[write.key, default: []].insert(write.version)
+                accepted[write.key, default: []].insert(write.accepted)
             default: break
             }
             if world.sabotage == .forgetsTombstones, case .delete = write.action {
@@ -155,6 +161,12 @@ final class SimulatedRemote: @unchecked Sendable {
         if let last = history.last, now - last.at < 500 { return }
         history.append((now, cells, writers))
         if history.count > 400 { history.removeFirst(200) }
+    }
+}
+
+extension VersionedWrite {
+    fileprivate var accepted: SimulatedRemote.Accepted {
+        SimulatedRemote.Accepted(version: version, fingerprint: fingerprint)
     }
 }
 

@@ -145,6 +145,18 @@ public struct Simulation {
     }
 
     private mutating func write(_ node: SimulatedNode, _ key: CacheKey) {
+        commit(node, key)
+        // Users write a key again while its change is on its way, or has just lost.
+        guard world.chance(30) else { return }
+        let (first, value) = (counter, UInt8(world.number(below: 256)))
+        let rest = Int64(1 + world.number(below: 120))
+        world.time.after(rest) { [world] in
+            world.note("\(node.name) sets \(key.string) again")
+            node.commit(key, [first, value, 0xEE], life: .seconds(3_600))
+        }
+    }
+
+    private mutating func commit(_ node: SimulatedNode, _ key: CacheKey) {
         counter &+= 1
         let life = Duration.seconds(world.chance(20) ? 1 + world.number(below: 20) : 3_600)
         if world.chance(25) {

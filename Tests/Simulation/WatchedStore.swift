@@ -52,7 +52,7 @@ final class WatchedStore: LocalStore, @unchecked Sendable {
         for (key, row) in file.rows where row.origin == .local {
             guard row.sequence > file.watermark, row.sequence <= settlement.through else { continue }
             let isDone =
-                setAside.contains(row.sequence) || world.remote.accepted[key]?.contains(row.version) == true
+                setAside.contains(row.sequence) || world.remote.accepted[key]?.contains(row.accepted) == true
                 || world.remote.expired[key]?.contains(row.version) == true
             if !isDone { world.violate("\(name) settled a change that has no outcome") }
         }
@@ -111,4 +111,11 @@ final class WatchedStore: LocalStore, @unchecked Sendable {
         try await base.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
     }
     func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
+}
+
+extension StoredEntry {
+    fileprivate var accepted: SimulatedRemote.Accepted {
+        let fingerprint = value.flatMap { try? ValueFingerprint(of: $0, form: form) }
+        return SimulatedRemote.Accepted(version: version, fingerprint: fingerprint ?? .none)
+    }
 }
