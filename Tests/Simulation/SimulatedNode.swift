@@ -120,7 +120,7 @@ final class SimulatedNode: @unchecked Sendable {
         other.clock.skew = .seconds(-86_400)
         start()
         for (index, node) in [self, other].enumerated() {
-            node.commit(key, [0xCC, UInt8(index)], life: .seconds(3_600))
+            node.commit(key, [0xCC, UInt8(index)], life: .seconds(30 * 86_400))
         }
     }
 }
