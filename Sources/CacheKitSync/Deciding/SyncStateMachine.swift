@@ -45,19 +45,19 @@ struct SyncStateMachine: Sendable {
     private var changeBound: BatchBound
     private var byteBound: BatchBound
     private var prepared: Delivery?
-    private var isInFlight = false
+    private(set) var isInFlight = false
     private var finished: Delivery?
     /// Whether outcomes could not be made durable: none of a later change may be then, or the watermark would pass them.
     private var isUnsettled = false
     private var cursor = ChangeSequence.zero
     private var hasReachedEnd = false
-    private var stop: Stop?
-    private var dirtyMarks: [Int: UInt64] = [:]
+    var stop: Stop?
+    var dirtyMarks: [Int: UInt64] = [:]
     private var settlingMarks: [Int: UInt64]?
     private var refusals: [ChangeSequence: Int] = [:]
     var rewind: Rewind?
     /// Whether the last part that was read was sent before.
-    private var isRewindsTurn = true
+    var isRewindsTurn = true
     private var connectedSince: Timestamp?
     private var isDisconnected = false
     var ledger = MarkLedger(bucketCount: 1)
@@ -210,7 +210,7 @@ struct SyncStateMachine: Sendable {
         prepared = delivery
     }
 
-    private func terms(isResend: Bool) -> Delivery.Terms {
+    func terms(isResend: Bool) -> Delivery.Terms {
         Delivery.Terms(
             node: sending.node, sentThrough: sending.sentThrough, connectedSince: connectedSince,
             lateAfter: configuration.lateAfter, tombstoneLife: configuration.tombstoneLife,
@@ -294,112 +294,5 @@ struct SyncStateMachine: Sendable {
     private mutating func succeed() {
         lastError = nil
         backoff.reset()
-    }
-
-    @discardableResult
-    mutating func weigh(_ found: UInt64?, bucket: Int) -> MarkLedger.Finding {
-        let finding = ledger.weigh(found, bucket: bucket, sentThrough: sending.sentThrough)
-        switch finding {
-        case .asExpected: break
-        case .lost where !policies.repopulates:
-            ledger.forget(bucket)
-            dirtyMarks[bucket] = ledger.expected[bucket]
-        // What was sent again may be gone, too: from the beginning.
-        case .lost where rewind?.starts[bucket] != nil: rewind = nil
-        case .lost: break
-        case .higher: stop = stop ?? .identity
-        }
-        return finding
-    }
-
-    /// A part of what was settled was read: the delivery of what was lost of it, if there is any.
-    mutating func rewound(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
-        isRewindsTurn = false
-        let missing = rewind?.missing(of: changes, bucket: bucket, policy: policies.policy(for:)) ?? []
-        rewind?.read(through: changes.last?.entry.sequence)
-        guard !missing.isEmpty else { return nil }
-        return Delivery(
-            missing, terms(isResend: true), [:], now: now, bucket: bucket, policy: policies.policy(for:))
-    }
-
-    /// The step that sending again has come to; marks are planted and restored while nothing is in flight.
-    private mutating func rewindStep(now: Timestamp) -> Rewind.Step? {
-        if rewind == nil, !isInFlight { rewind = Rewind(ledger.lost, through: sending.watermark) }
-        guard let rewind else { return nil }
-        switch rewind.stage {
-        case .planting where !isInFlight: return .plant(plants(now))
-        case .sending: return .load(after: rewind.cursor, through: rewind.through)
-        case .restoring where !isInFlight: return .restore(restores(now))
-        case .planting, .restoring: return nil
-        }
-    }
-
-    /// A mark for each bucket that has none.
-    private mutating func plants(_ now: Timestamp) -> [BucketPush] {
-        let bare = ledger.lost.filter { $0.value.floor == 0 && rewind?.starts[$0.key] != nil }.keys.sorted()
-        rewind?.marks = bare.map { ($0, 1) }
-        return bare.map { push($0, expecting: 0, leaving: 1, now) }
-    }
-
-    /// The marks at the end.
-    private mutating func restores(_ now: Timestamp) -> [BucketPush] {
-        let buckets = (rewind?.starts ?? [:]).keys.sorted()
-        let marks = buckets.map { bucket in
-            (bucket, max(MarkLedger.mark(of: sending.watermark.number), ledger.expected[bucket] ?? 0))
-        }
-        rewind?.marks = marks
-        return marks.map { push($0.0, expecting: ledger.lost[$0.0]?.floor ?? 0, leaving: $0.1, now) }
-    }
-
-    private func push(_ bucket: Int, expecting: UInt64, leaving: UInt64, _ now: Timestamp) -> BucketPush {
-        BucketPush(
-            bucket: bucket, writes: [], node: sending.node, expectedMark: expecting, mark: leaving,
-            recordsMayBeLost: true, now: now)
-    }
-
-    /// Marks were planted, but where there was one already.
-    mutating func planted(_ answers: [BucketAnswer]) {
-        for (planted, answer) in zip(rewind?.marks ?? [], answers) {
-            switch answer {
-            case .failed(let error): failed(error, fraction: 1)
-            case .weighed(let found, _):
-                let isPlanted = weigh(found, bucket: planted.bucket) == .asExpected
-                ledger.acknowledged(0, bucket: planted.bucket, mark: planted.mark, moved: isPlanted)
-            }
-        }
-        rewind?.planted()
-    }
-
-    /// The buckets got their marks back, but for those that lost something again.
-    mutating func restored(_ answers: [BucketAnswer]) {
-        let marks = rewind?.marks ?? []
-        rewind = nil
-        for (restored, answer) in zip(marks, answers) {
-            switch answer {
-            case .failed(let error): failed(error, fraction: 1)
-            case .weighed(let found, _):
-                guard weigh(found, bucket: restored.bucket) == .asExpected else { continue }
-                ledger.recovered(restored.bucket, mark: restored.mark)
-                dirtyMarks[restored.bucket] = restored.mark
-            }
-        }
-    }
-}
-
-extension CacheError {
-    /// Whether the remote refused this change by itself, so that others may go on.
-    var concernsOneChange: Bool {
-        switch code {
-        case .remoteRejected, .valueTooLarge, .tamperedStore: true
-        default: false
-        }
-    }
-
-    /// Whether trying again can't help before somebody mends the configuration.
-    var needsOperator: Bool {
-        switch code {
-        case .remoteAuthentication, .invalidConfiguration: true
-        default: false
-        }
     }
 }
