@@ -75,7 +75,7 @@ extension SyncEngine {
                 metadata: ["milliseconds": "\(correction.wholeMilliseconds)"])
         }
         if isNewlyEvicting { logger.warning("\(Self.evictionWarning)") }
-        state.withLock { $0.machine.connected(at: clock.now()) }
+        state.withLock { $0.machine.connected(at: $0.now(clock)) }
     }
 
     private func act() async -> Next {
@@ -83,7 +83,7 @@ extension SyncEngine {
             while true {
                 let action = state.withLock { state in
                     if Task.isCancelled { state.machine.cancel() }
-                    return state.machine.next(now: clock.now())
+                    return state.machine.next(now: state.now(clock))
                 }
                 do throws(CacheError) {
                     switch action {
@@ -100,7 +100,7 @@ extension SyncEngine {
                         // Before the changes are looked at: what the remote's time says decides about them.
                         if isNeeded { try await contact() }
                         let delivery = state.withLock {
-                            $0.machine.loaded(changes, now: clock.now(), bucket: remote.bucket(of:))
+                            $0.machine.loaded(changes, now: $0.now(clock), bucket: remote.bucket(of:))
                         }
                         if let delivery { try await prepare(delivery) }
                     case .rewind(let step):
@@ -156,7 +156,7 @@ extension SyncEngine {
             state.machine.ledger.expected.keys.sorted().map { bucket in
                 BucketPush(
                     bucket: bucket, writes: [], node: state.machine.sending.node, expectedMark: 0, mark: .max,
-                    recordsMayBeLost: true, now: clock.now())
+                    recordsMayBeLost: true, now: state.now(clock))
             }
         }
         for answer in pushes.isEmpty ? [] : try await remote.push(pushes) {
@@ -167,7 +167,7 @@ extension SyncEngine {
     private func next(after error: CacheError) -> Next {
         let action = state.withLock { state in
             state.machine.failed(error, fraction: configuration.jitter())
-            return state.machine.next(now: clock.now())
+            return state.machine.next(now: state.now(clock))
         }
         guard case .retry(let pause) = action else { return .rest }
         noteFailure()
@@ -177,7 +177,7 @@ extension SyncEngine {
     /// What has to be durable before a batch may be sent: its versions, and that they may be known elsewhere.
     private func prepare(_ delivery: Delivery) async throws(CacheError) {
         var delivery = delivery
-        let now = clock.now()
+        let now = state.withLock { $0.now(clock) }
         let stamps = delivery.stampsNeeded()
         if !stamps.isEmpty {
             delivery.restamped(try await local.restamp(stamps, at: now))
@@ -194,11 +194,12 @@ extension SyncEngine {
             let answers = pushes.isEmpty ? [] : try await remote.push(pushes)
             state.withLock { $0.machine.planted(answers) }
         case .load(let after, let through):
+            try await contact()
             let changes = try await local.settledChanges(
                 after: after, through: through, limit: configuration.batchChanges,
                 byteLimit: configuration.batchBytes)
             let delivery = state.withLock {
-                $0.machine.rewound(changes, now: clock.now(), bucket: remote.bucket(of:))
+                $0.machine.rewound(changes, now: $0.now(clock), bucket: remote.bucket(of:))
             }
             if let delivery { try await prepare(delivery) }
         case .restore(let pushes):
@@ -212,7 +213,7 @@ extension SyncEngine {
         var delivery = delivery
         do throws(CacheError) {
             while true {
-                let now = clock.now()
+                let now = state.withLock { $0.now(clock) }
                 switch delivery.next(at: now) {
                 case .restamp(let stamps): delivery.restamped(try await local.restamp(stamps, at: now))
                 case .push(let pushes): delivery.weighed(try await remote.push(pushes))
@@ -251,7 +252,7 @@ extension SyncEngine {
             return (state.sweep.bucket, state.sweep.cursor)
         }
         guard let step else { return }
-        let ended = clock.now().advanced(by: .zero - configuration.recordRetention)
+        let ended = state.withLock { $0.now(clock) }.advanced(by: .zero - configuration.recordRetention)
         // It is tried again when it is due; an unreachable remote is noticed by whoever has something to send.
         guard let result = try? await remote.sweep(bucket: step.bucket, from: step.cursor, endedBefore: ended) else {
             return

@@ -20,6 +20,9 @@ final class SyncEngine: Synchronizer {
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
         var isPending = true
 
+        /// What the time is for whatever is decided.
+        func now(_ clock: CorrectedClock) -> Timestamp { learning.time(at: clock.uptime()) ?? clock.now() }
+
         init(_ configuration: SyncConfiguration, bucketCount: Int) {
             machine = SyncStateMachine(configuration)
             stall = StallAlarm(after: configuration.stallAlarm)

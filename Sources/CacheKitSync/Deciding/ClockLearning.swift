@@ -7,6 +7,7 @@ struct ClockLearning: Sendable {
 
     private let interval: Duration
     private var asked: (wall: Timestamp, uptime: Duration)?
+    private var isForgotten = false
 
     init(interval: Duration) {
         self.interval = interval
@@ -14,14 +15,19 @@ struct ClockLearning: Sendable {
 
     /// Whether the remote's time should be asked for: it was not yet, or long ago, or the clock jumped since.
     func isDue(wall: Timestamp, uptime: Duration) -> Bool {
-        guard let asked else { return true }
+        guard let asked, !isForgotten else { return true }
         let passed = uptime - asked.uptime
         let jump = asked.wall.advanced(by: passed).duration(to: wall)
         return passed >= interval || abs(jump.wholeMilliseconds) > 1_000
     }
 
     /// After a failure the next try asks again.
-    mutating func forget() { asked = nil }
+    mutating func forget() { isForgotten = true }
+
+    /// The remote's time now, as far as it is known: however the clock jumps, what is being decided goes on by this.
+    func time(at uptime: Duration) -> Timestamp? {
+        asked.map { $0.wall.advanced(by: uptime - $0.uptime) }
+    }
 
     /// What to add to the clock, given the remote's time, when it was answered, and how long that took by a clock that does
     /// not jump.
@@ -32,6 +38,7 @@ struct ClockLearning: Sendable {
         let isSure = abs(difference.wholeMilliseconds) > max(Self.tolerance, trip).wholeMilliseconds
         let correction = isSure ? difference : .zero
         asked = (answeredAt.advanced(by: correction), uptime)
+        isForgotten = false
         return correction
     }
 }

@@ -35,7 +35,7 @@ extension Delivery {
         let isFromBefore = terms.connectedSince.map { entry.version.time < $0 } ?? false
         return VersionedWrite(
             key: item.change.key, action: action, version: entry.version, fingerprint: fingerprint, base: item.base,
-            isLate: age > terms.lateAfter || isFromBefore || item.wasSetBack,
+            isLate: age > terms.lateAfter || isFromBefore || item.wasSetBack || terms.isResend,
             isTooOld: !terms.isResend && age > terms.tombstoneLife,
             acceptsAbsence: terms.isResend || item.policy.absent == .apply, isResend: terms.isResend,
             recordExpiresAt: end)
