@@ -42,6 +42,10 @@ extension CacheError {
             return error(.remoteNotReady, "it has too many clients; raise maxclients")
         case "ERR" where text.hasPrefix("ERR This instance has cluster support disabled"):
             return error(.invalidConfiguration, "it is not a node of a Cluster; use redis:// in the address")
+        // Up to Redis 7.0, and from then on.
+        case "ERR" where text.hasPrefix("ERR The user executing the script"),
+            "ERR" where text.hasPrefix("ERR ACL failure"):
+            return error(.remoteAuthentication, "the user may not do this in a script; extend its ACL rules")
         case "ERR": return error(.remoteRejected, "it refused the command; see the server's log")
         default:
             return CacheError(

@@ -12,6 +12,11 @@ struct Buckets: Sendable {
 
     var count: Int { hasOneServer ? Self.countOnOneServer : HashSlot.count }
 
+    /// Whether a bucket soon has more fields than are quickly looked through. Redis keeps a hash of up to 512 small fields as a
+    /// list (https://redis.io/docs/latest/operate/oss_and_stack/management/optimization/memory-optimization/), unless one is
+    /// longer than 64 bytes: such a one is put in, and a push takes two thirds of the time.
+    var areLarge: Bool { hasOneServer }
+
     /// The bucket of a key.
     func bucket(of key: CacheKey) -> Int {
         hasOneServer

@@ -46,7 +46,7 @@ struct PushOperation: KeyedOperation {
             writer.append(Int64(1 + push.writes.count))
             writer.append(key(of: push))
             for write in push.writes { writer.append(write.key.string) }
-            writer.append(byteCount: Self.headByteCount) { Self.appendHead(of: push, to: &$0) }
+            writer.append(byteCount: Self.headByteCount) { appendHead(of: push, to: &$0) }
             for write in push.writes {
                 writer.append(byteCount: Self.writeByteCount + 16 * min(write.base.count, 2)) {
                     Self.append(write, to: &$0)
@@ -59,15 +59,15 @@ struct PushOperation: KeyedOperation {
     private static let headByteCount = 34
     private static let writeByteCount = RecordCodec.byteCount + 9
 
-    /// The field of the node's mark (9 bytes), the mark that is expected (8), the one to leave (8), the time (8), and whether
-    /// records may be lost (1).
-    private static func appendHead(of push: BucketPush, to bytes: inout [UInt8]) {
+    /// The field of the node's mark (9 bytes), the mark that is expected (8), the one to leave (8), the time (8), and traits (1):
+    /// whether records may be lost (1), and whether the bucket will be large (2).
+    private func appendHead(of push: BucketPush, to bytes: inout [UInt8]) {
         bytes.append(0)
         bytes.append(bigEndian: push.node)
         bytes.append(bigEndian: push.expectedMark)
         bytes.append(bigEndian: push.mark)
         bytes.append(bigEndian: RecordCodec.time(push.now))
-        bytes.append(push.recordsMayBeLost ? 1 : 0)
+        bytes.append((push.recordsMayBeLost ? 1 : 0) | (buckets.areLarge ? 2 : 0))
     }
 
     /// The record to leave (41 bytes), flags (1), the life of a value in milliseconds (8), and the fingerprints of the base
@@ -86,7 +86,7 @@ struct PushOperation: KeyedOperation {
         var life: Int64 = 0
         if case .put(_, let timeToLive) = write.action { life = WriteOperation.milliseconds(timeToLive) }
         bytes.append(bigEndian: UInt64(life))
-        for fingerprint in write.base.prefix(2) { bytes.append(contentsOf: fingerprint.bytes) }
+        for fingerprint in write.base.prefix(2) { bytes.append(fingerprint) }
     }
 
     func decode(

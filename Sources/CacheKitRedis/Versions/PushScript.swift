@@ -26,7 +26,7 @@ enum PushScript {
           return (string.gsub(reply.err, '^%-', ''))
         end
 
-        local e1, e2, g1, g2, n1, n2, doubt = unpacked('>I4I4I4I4I4I4B', ARGV[1], 10)
+        local e1, e2, g1, g2, n1, n2, traits = unpacked('>I4I4I4I4I4I4B', ARGV[1], 10)
         local field = sub(ARGV[1], 1, 9)
         local found = try('HMGET', KEYS[1], field, unpack(KEYS, 2))
         if found.err then return {err = failure(found)} end
@@ -35,7 +35,7 @@ enum PushScript {
         if mark and #mark ~= 8 then mark = false end
         if mark then f1, f2 = unpacked('>I4I4', mark) end
         local short = f1 < e1 or f1 == e1 and f2 < e2
-        local lost = short or doubt == 1
+        local lost = short or traits % 2 == 1
 
         local function plain(key)
           local text = try('GETRANGE', key, 0, 65536)
@@ -145,6 +145,10 @@ enum PushScript {
         if not short and (not mark or f1 < g1 or f1 == g1 and f2 < g2) then
           fields[#fields + 1] = field
           fields[#fields + 1] = sub(ARGV[1], 18, 25)
+          if not mark and traits >= 2 then
+            fields[#fields + 1] = sub(field, 1, 1)
+            fields[#fields + 1] = string.rep('-', 65)
+          end
         end
         if #fields > 0 then
           local reply = try('HSET', KEYS[1], unpack(fields))

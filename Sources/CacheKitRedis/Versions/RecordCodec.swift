@@ -11,7 +11,7 @@ enum RecordCodec {
         bytes.append(bigEndian: record.version.stamp)
         bytes.append(bigEndian: record.version.node)
         bytes.append(record.kind.rawValue)
-        bytes.append(contentsOf: record.fingerprint.bytes)
+        bytes.append(record.fingerprint)
         bytes.append(bigEndian: time(record.expiresAt))
     }
 
@@ -46,6 +46,12 @@ extension [UInt8] {
             shift -= 8
             append(UInt8(truncatingIfNeeded: number >> shift))
         }
+    }
+
+    /// Adds the 16 bytes of a fingerprint.
+    mutating func append(_ fingerprint: ValueFingerprint) {
+        append(bigEndian: fingerprint.high)
+        append(bigEndian: fingerprint.low)
     }
 }
 
