@@ -33,7 +33,7 @@ struct VerdictEquivalenceTests {
 
 /// One sequence: a few keys of one bucket, a few values, a few versions, so that they meet.
 private struct Course {
-    private static let nodes: [UInt64] = [7, 1 << 40 | 3]
+    private static let nodes: [UInt64] = [7, 9, 1 << 40 | 3]
 
     private let world: VersionedWorld
     private var random: SeededRandom
