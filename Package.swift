@@ -121,10 +121,16 @@ let package = Package(
                 "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitTesting", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        // A node in a process of its own, which its parent kills or measures.
+        .executableTarget(
+            name: "SyncChild",
+            dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync"],
+            path: "Tests/SyncChild"),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
+                "SyncChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                "CacheKitTesting",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitSQLite", "CacheKitTesting"]),
