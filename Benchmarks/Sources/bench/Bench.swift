@@ -41,7 +41,7 @@ struct Bench {
 
     private static let figures =
         sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseWriteFigures
-        + databaseReadFigures + sqlCipherFigures + pushFigures + redisFigures + redisTLSFigures
+        + databaseReadFigures + sqlCipherFigures + redisFigures + redisTLSFigures + pushFigures
 
     private static var repository: URL {
         var file = URL(filePath: #filePath)

@@ -1,67 +1,42 @@
-import CacheKit
-import CacheKitCore
-import CacheKitRedis
-import CacheKitSQLite
 import CacheKitSync
-import CacheKitTesting
-import Floors
-import Foundation
 
+/// Write-behind: 100,000 changes of 1 KiB from the file to Redis, against hiredis that sends plain `SET ... PX` of values as
+/// long in pipelines of 500. Both over a unix socket.
 let pushFigures = [
-    Figure(name: "push of 10,000 changes to Redis, against hiredis pipelined") {
-        let folder = try TemporaryFolder()
-        let server = try await startRedis()
-        var configuration = CacheConfiguration()
-        configuration.memory.maximumBytes = 0
-        let cache = try await Cache(
-            local: .sqlite(path: folder.path("cache.db")), remote: .redis(server.unixURL),
-            sync: .writeBehind(), encryption: .secure(key: .keyring(Samples.keyring())), configuration: configuration)
-        guard let redis = floor_redis_connect(server.socketPath) else {
-            throw FloorFailure(call: "floor_redis_connect")
-        }
-        let keys = try Samples.keys(10_000).map { try CacheKey($0) }
-        let values = keys.indices.map { Samples.randomBytes(1024, seed: UInt64($0)) }
-        var number = 0
-        return Contest(
-            ours: { _ in
-                number += 1
-                for start in stride(from: 0, to: keys.count, by: 500) {
-                    try await cache.bytes.set(
-                        (start..<start + 500).map { index in
-                            var value = values[index]
-                            stamp(&value, number)
-                            return (key: keys[index], value: value, ttl: nil)
-                        })
-                }
-                let clock = ContinuousClock()
-                let begin = clock.now
-                let status = await cache.push(deadline: .seconds(60))
-                let duration = begin.duration(to: clock.now)
-                guard status?.backlog.changes == 0 else { throw FloorFailure(call: "push") }
-                return duration
-            },
-            floor: timed { _ in
-                number += 1
-                for start in stride(from: 0, to: keys.count, by: 500) {
-                    for index in start..<start + 500 {
-                        var value = values[index]
-                        stamp(&value, number)
-                        let key = Array(keys[index].string.utf8)
-                        let appended = key.withUnsafeBytes { bytes in
-                            floor_redis_append_set(
-                                redis, bytes.baseAddress, bytes.count, value, value.count, 3_600_000)
-                        }
-                        try check(appended, "floor_redis_append_set")
-                    }
-                    try check(floor_redis_replies(redis, 500), "floor_redis_replies")
-                }
-            },
-            operationsPerSlice: keys.count,
-            finish: {
-                await cache.shutdown()
-                floor_redis_close(redis)
-                server.stop()
-                folder.remove()
-            })
-    }
+    push("new keys", .new, sync { _ in }, .atLeast(0.5)),
+    push("updates", .updates, sync { _ in }, .atLeast(0.5)),
+    push("updates that are late", .updates, sync { $0.lateAfter = .zero }, nil),
+    push("one writer", .new, sync { $0.policy.isSingleWriter = true }, .atLeast(0.8)),
+    processorFigure("new keys", .new, sync { _ in }),
+    processorFigure("one writer", .new, sync { $0.policy.isSingleWriter = true }),
+    timeToVisible,
+    foregroundWrite,
 ]
+
+/// Where nothing else is said, no change is late: filling the file takes longer than a change may.
+private func sync(_ adjust: (inout SyncConfiguration) -> Void) -> SyncConfiguration {
+    var configuration = SyncConfiguration()
+    configuration.lateAfter = .seconds(3600)
+    adjust(&configuration)
+    return configuration
+}
+
+private func push(
+    _ name: String, _ kind: PushSides.Kind, _ configuration: SyncConfiguration, _ bar: Figure.Bar?
+) -> Figure {
+    Figure(name: "push of 100,000 \(name), against hiredis", unit: .perSecond, bar: bar) {
+        let sides = try await PushSides(kind, configuration)
+        return Contest(
+            ours: sides.ours(wallTime), floor: sides.floor(wallTime), operationsPerSlice: PushSides.keyCount,
+            finish: { await sides.finish() })
+    }
+}
+
+private func processorFigure(_ name: String, _ kind: PushSides.Kind, _ configuration: SyncConfiguration) -> Figure {
+    Figure(name: "CPU time of pushing 100,000 \(name), against hiredis", bar: .atMost(3)) {
+        let sides = try await PushSides(kind, configuration)
+        return Contest(
+            ours: sides.ours(processorTime), floor: sides.floor(processorTime),
+            operationsPerSlice: PushSides.keyCount, finish: { await sides.finish() })
+    }
+}

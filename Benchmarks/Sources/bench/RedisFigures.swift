@@ -62,18 +62,7 @@ private func medianTimed(_ body: @escaping (Int) async throws -> Void) -> Contes
     }
 }
 
-/// A side whose processor time is taken: of this whole process, all threads, in user and kernel mode.
+/// A side whose processor time is taken.
 private func cpuTimed(_ body: @escaping (Int) async throws -> Void) -> Contest.Side {
-    { count in
-        let start = processorTime()
-        try await body(count)
-        return processorTime() - start
-    }
-}
-
-private func processorTime() -> Duration {
-    var time = timespec()
-    // The clock behind getrusage(RUSAGE_SELF), in nanoseconds.
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    { count in try await processorTime { try await body(count) } }
 }
