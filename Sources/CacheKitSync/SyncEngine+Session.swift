@@ -95,7 +95,8 @@ extension SyncEngine {
                             if !changes.isEmpty || after == state.machine.sending.watermark {
                                 state.isPending = !changes.isEmpty
                             }
-                            return !changes.isEmpty || state.machine.needsMarks
+                            // Where nothing is expected of the remote, it can't have lost anything.
+                            return !changes.isEmpty || (state.machine.needsMarks && !state.machine.ledger.expected.isEmpty)
                         }
                         // Before the changes are looked at: what the remote's time says decides about them.
                         if isNeeded { try await contact() }
