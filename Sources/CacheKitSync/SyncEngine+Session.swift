@@ -95,8 +95,7 @@ extension SyncEngine {
                             if !changes.isEmpty || after == state.machine.sending.watermark {
                                 state.isPending = !changes.isEmpty
                             }
-                            // Where nothing is expected of the remote, it can't have lost anything.
-                            return !changes.isEmpty || (state.machine.needsMarks && !state.machine.ledger.expected.isEmpty)
+                            return !changes.isEmpty || state.machine.needsMarks
                         }
                         // Before the changes are looked at: what the remote's time says decides about them.
                         if isNeeded { try await contact() }
@@ -120,6 +119,7 @@ extension SyncEngine {
                         state.withLock { state in
                             state.machine.settled()
                             state.stall.progressed(at: clock.uptime())
+                            state.isFailureNoted = false
                         }
                         gate.settled(through: settlement.through)
                     case .reidentify:
@@ -130,7 +130,10 @@ extension SyncEngine {
                         )
                         return .again
                     case .rest:
-                        state.withLock { $0.stall.rested() }
+                        state.withLock { state in
+                            state.stall.rested()
+                            if !Task.isCancelled { state.isFailureNoted = false }
+                        }
                         return .rest
                     case .retry(let pause):
                         state.withLock { state in

@@ -19,6 +19,8 @@ final class SyncEngine: Synchronizer {
         var isStandingBy = false
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
         var isPending = true
+        /// Whether the log has the outage that is going on.
+        var isFailureNoted = false
 
         /// What the time is for whatever is decided.
         func now(_ clock: CorrectedClock) -> Timestamp { learning.time(at: clock.uptime()) ?? clock.now() }
@@ -154,12 +156,14 @@ final class SyncEngine: Synchronizer {
 
     /// Logs the first failure of an outage, and then that nothing moves; its end shows in the status.
     func noteFailure() {
-        let (failures, error, isStalled) = state.withLock { state in
+        let (isNew, error, isStalled) = state.withLock { state in
             if !state.isPending { state.stall.rested() }
             let isStalled = state.isPending && state.stall.failed(at: clock.uptime())
-            return (state.machine.consecutiveFailures, state.machine.lastError, isStalled)
+            let isNew = state.isPending && !state.isFailureNoted
+            if isNew { state.isFailureNoted = true }
+            return (isNew, state.machine.lastError, isStalled)
         }
-        if failures == 1, let error, error.code != .shutdown {
+        if isNew, let error, error.code != .shutdown {
             logger.warning(
                 "pushing changes failed; they stay in the file and are tried again", metadata: ["error": "\(error)"])
         }
