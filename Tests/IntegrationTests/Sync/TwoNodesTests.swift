@@ -61,7 +61,7 @@ struct TwoNodesTests {
                             } else {
                                 try await numbers.set(Int.random(in: 0...1 << 50, using: &random), for: key)
                             }
-                            // Half the time is spent apart, so that each has something to find.
+                            // What is on its way, too.
                             if number.isMultiple(of: 200) { proxy.cutAll() }
                         }
                     }
@@ -74,8 +74,7 @@ struct TwoNodesTests {
         }
     }
 
-    /// For each key the record has the highest version that any node's row has, the value is the record's, and a node
-    /// that took a value over has one that was pushed.
+    /// For each key the record has the highest version that any node's row has, and the value is that row's.
     private func check(_ scene: SyncScene, _ server: RedisServer, _ keys: [String]) async throws {
         var rows: [String: [StoredEntry]] = [:]
         for name in ["a", "b"] {
@@ -86,17 +85,16 @@ struct TwoNodesTests {
         let physical = try keys.map { try CacheKey("\(SyncScene.namespace):\($0)") }
         let views = try await remote.inspect(physical)
         #expect(views.count == keys.count)
+        var wrong = 0
         for (key, view) in zip(physical, views) {
-            guard let own = rows[key.string]?.filter({ $0.origin == .local }),
-                let last = own.max(by: { $0.version < $1.version })
-            else {
-                #expect(view.record == nil, "a record of a key that nobody holds")
-                continue
-            }
-            #expect(view.record?.version == last.version, "the record is not the highest version's")
-            #expect(view.entry?.value == last.value, "the value is not the highest version's")
-            #expect((view.record?.kind == .tombstone) == last.isTombstone)
+            let own = rows[key.string]?.filter { $0.origin == .local } ?? []
+            let last = own.max { $0.version < $1.version }
+            let isRight =
+                view.record?.version == last?.version && view.entry?.value == last?.value
+                && (view.record?.kind == .tombstone) == (last?.isTombstone ?? false)
+            if !isRight { wrong += 1 }
         }
+        #expect(wrong == 0, "of so many keys Redis does not hold the highest version")
         await remote.close()
         // Through any node's way past its own tiers, the same is read.
         let first = try await SyncScene.numbers(server.url, keys)
