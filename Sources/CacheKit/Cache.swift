@@ -53,14 +53,18 @@ public final class Cache: Sendable {
         var configuration = configuration
         configuration.clock = clock
         self.configuration = configuration
-        self.memory = MemoryTier(configuration.memory)
+        let memory = MemoryTier(configuration.memory)
+        self.memory = memory
         let sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
         self.sealer = sealer
         self.registry = registry
         let stores = try await OpenedStores(
-            local, remote, sync, configuration, keyring, clock
+            local, remote, sync, configuration, keyring, clock,
+            replaced: { keys in
+                for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
+            }
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
             let form = try sealer.recognise(bytes, key: key, mode: policy.mode)

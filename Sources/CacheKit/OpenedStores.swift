@@ -10,7 +10,7 @@ struct OpenedStores: Sendable {
     init(
         _ localProvider: some LocalStoreProvider, _ remoteProvider: some RemoteStoreProvider,
         _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keyring: Keyring?,
-        _ clock: CorrectedClock,
+        _ clock: CorrectedClock, replaced: @escaping @Sendable ([CacheKey]) -> Void,
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) async throws(CacheError) {
         if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
@@ -33,7 +33,7 @@ struct OpenedStores: Sendable {
             if let local, let remote {
                 synchronizer = try synchronizerProvider.makeSynchronizer(
                     SynchronizerContext(
-                        local: local, remote: remote, clock: clock, logger: configuration.logger,
+                        local: local, remote: remote, clock: clock, logger: configuration.logger, replaced: replaced,
                         checkingValue: checkingValue))
                 if synchronizer == nil { throw Self.missingSynchronizer }
             }

@@ -224,7 +224,9 @@ extension SyncEngine {
                 case .write(let writes): delivery.written(try await remote.write(writes))
                 case .inspect(let keys):
                     delivery.inspected(try await remote.inspect(keys), at: now, checking: checkingValue)
-                case .resolve(let resolutions): delivery.resolved(try await local.resolve(resolutions))
+                case .resolve(let resolutions):
+                    delivery.resolved(try await local.resolve(resolutions))
+                    replaced(resolutions.map(\.winner.key))
                 case .finished: return .finished(delivery)
                 case .reidentify: return .needsIdentity(delivery)
                 case .failed(let error): return .failed(error, delivery)

@@ -52,6 +52,7 @@ final class SyncEngine: Synchronizer {
     let logger: Logger
     let configuration: SyncConfiguration
     let checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
+    let replaced: @Sendable ([CacheKey]) -> Void
     let state: Mutex<State>
     private let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
@@ -66,6 +67,7 @@ final class SyncEngine: Synchronizer {
         clock = context.clock
         logger = context.logger
         checkingValue = context.checkingValue
+        replaced = context.replaced
         self.configuration = configuration
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
         state = Mutex(State(configuration, bucketCount: context.remote.bucketCount))

@@ -155,11 +155,16 @@ public struct SynchronizerContext: Sendable {
     /// Opens a value from the remote before it takes the place of a row; an error says why it can't.
     public var checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
 
+    /// Told of keys whose rows the synchronizer replaced: memory must not go on serving what lost.
+    public var replaced: @Sendable ([CacheKey]) -> Void
+
     /// What a synchronizer is given.
     public init(
         local: any LocalStore, remote: any RemoteStore, clock: CorrectedClock, logger: Logger,
+        replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in },
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) {
+        self.replaced = replaced
         self.local = local
         self.remote = remote
         self.clock = clock

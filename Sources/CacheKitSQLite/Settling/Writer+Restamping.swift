@@ -18,13 +18,15 @@ extension Writer {
         var setBack = HybridLogicalClock()
         var highest: UInt64 = 0
         var versions: [Version?] = []
+        let last = Version(stamp: try currentClock().lastStamp, node: 0).time
+        let isAhead = last > now.advanced(by: Self.toleratedLead)
         for stamp in stamps {
             let hash = try file.codec.hash(stamp.key)
             let row = try finder.withRow(hash) { table, row throws(CacheError) -> RestampedRow? in
                 guard let row else { return nil }
                 let former = try file.codec.metadata(row, table: table)
                 guard former.sequence == stamp.sequence.number else { return nil }
-                let metadata = try restamped(former, stamp.above, &setBack, now)
+                let metadata = try restamped(former, stamp.above, isAhead, &setBack, now)
                 let place = RowPlace(table: table, accessedAt: row.integer(8))
                 guard metadata != former else { return RestampedRow(place: place, metadata: former, isChanged: false) }
                 return try resealed(RestampedRow(place: place, metadata: metadata), row, former.version, hash)
@@ -39,14 +41,14 @@ extension Writer {
     }
 
     private func restamped(
-        _ metadata: RowMetadata, _ above: Version?, _ setBack: inout HybridLogicalClock, _ now: Timestamp
+        _ metadata: RowMetadata, _ above: Version?, _ isAhead: Bool, _ setBack: inout HybridLogicalClock,
+        _ now: Timestamp
     ) throws(CacheError) -> RowMetadata {
         var restamped = metadata
         var clock = try currentClock()
         var stamp = metadata.version.stamp
         if let above {
             // A clock that was wrong is not drawn from: it would put the change a year ahead.
-            let isAhead = Version(stamp: clock.lastStamp, node: 0).time > now.advanced(by: Self.toleratedLead)
             var drawn = HybridLogicalClock(last: isAhead ? above.stamp : max(clock.lastStamp, above.stamp))
             stamp = drawn.next(at: now)
             if !isAhead {
