@@ -50,8 +50,11 @@ struct RESPWriter: Sendable {
 
     /// One argument, as UTF-8.
     mutating func append(_ argument: String) {
-        header(UInt8(ascii: "$"), argument.utf8.count)
-        bytes.append(contentsOf: argument.utf8)
+        var argument = argument
+        argument.withUTF8 { text in
+            header(UInt8(ascii: "$"), text.count)
+            bytes.append(contentsOf: text)
+        }
         lineEnd()
     }
 

@@ -6,6 +6,8 @@ internal import CacheKitCore
 /// Of each bucket one push is on its way at a time: where a server does not know the script, that push is sent once more, and
 /// the next one of its bucket must not overtake it. After one that was not answered no other of its bucket is sent.
 struct PushCall {
+    private static let batchesInFlight = 2
+
     private let topology: any Topology
     private let buckets: Buckets
     private let pushes: [BucketPush]
@@ -58,26 +60,52 @@ struct PushCall {
         // servers have batches of their own, and failures too.
         let elements = indices.map { pushes[$0] }
         let batches = topology.hasOneServer ? Chunks.cut(elements, operation) : [elements.indices]
-        for batch in batches where !batch.isEmpty {
-            if let failure {
-                for position in batch { note(.failed(.redisNotSent(failure)), of: indices[position]) }
-                continue
+        var rest = batches.filter { !$0.isEmpty }[...]
+        await withTaskGroup(of: Sent.self) { [topology] group in
+            // A batch is encoded while the server is at the one before. They have no bucket in common.
+            for _ in 0..<Self.batchesInFlight {
+                guard failure == nil, let batch = rest.popFirst() else { break }
+                group.addTask { await Self.send(batch, of: elements, operation, over: topology) }
             }
-            do throws(CacheError) {
-                let outputs = try await topology.perform(operation, Array(elements[batch]))
-                for (position, output) in zip(batch, outputs) {
-                    switch output {
-                    case .answer(let answer): note(answer, of: indices[position])
-                    case .unknownScript: unknown.append(indices[position])
+            while let sent = await group.next() {
+                switch sent.outcome {
+                case .success(let outputs):
+                    isAnyAnswered = true
+                    for (position, output) in zip(sent.batch, outputs) {
+                        switch output {
+                        case .answer(let answer): note(answer, of: indices[position])
+                        case .unknownScript: unknown.append(indices[position])
+                        }
                     }
+                case .failure(let error):
+                    // Of several, the one that leaves open what became of its batch.
+                    if failure == nil || failure?.code == .remoteUnavailable { failure = error }
+                    for position in sent.batch { note(.failed(error), of: indices[position]) }
                 }
-                isAnyAnswered = true
-            } catch {
-                failure = error
-                for position in batch { note(.failed(error), of: indices[position]) }
+                if failure == nil, let batch = rest.popFirst() {
+                    group.addTask { await Self.send(batch, of: elements, operation, over: topology) }
+                }
             }
         }
-        return unknown
+        for position in rest.joined() { note(.failed(.redisNotSent(failure)), of: indices[position]) }
+        // In the order in which they were given, whichever batch was answered first.
+        return unknown.sorted()
+    }
+
+    /// What became of one batch.
+    private struct Sent: Sendable {
+        let batch: Range<Int>
+        let outcome: Result<[PushOperation.Output], CacheError>
+    }
+
+    private static func send(
+        _ batch: Range<Int>, of pushes: [BucketPush], _ operation: PushOperation, over topology: any Topology
+    ) async -> Sent {
+        do throws(CacheError) {
+            return Sent(batch: batch, outcome: .success(try await topology.perform(operation, Array(pushes[batch]))))
+        } catch {
+            return Sent(batch: batch, outcome: .failure(error))
+        }
     }
 
     private mutating func note(_ answer: BucketAnswer, of index: Int) {

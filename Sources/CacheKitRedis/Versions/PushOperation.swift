@@ -27,31 +27,36 @@ struct PushOperation: KeyedOperation {
     func keys(of push: BucketPush) -> [String] { [key(of: push)] + push.writes.map(\.key.string) }
 
     func byteCount(of push: BucketPush) -> Int {
-        let script = carriesScript ? PushScript.source.utf8.count : 40
-        return push.writes.reduce(script + 128) { count, write in
-            count + write.key.string.utf8.count + (write.action.value?.count ?? 0) + 128
+        // By position, here and below: to go through the writes themselves would count references for each.
+        var count = carriesScript ? PushScript.source.utf8.count : 40
+        for index in push.writes.indices {
+            count += push.writes[index].key.string.utf8.count + push.writes[index].action.valueByteCount + 128
         }
+        return count + 128
     }
 
     func valueByteCount(of push: BucketPush) -> Int {
-        push.writes.reduce(0) { max($0, $1.action.value?.count ?? 0) }
+        var largest = 0
+        for index in push.writes.indices { largest = max(largest, push.writes[index].action.valueByteCount) }
+        return largest
     }
 
     func encode(_ unit: ArraySlice<BucketPush>, into writer: inout RESPWriter) {
         for push in unit {
-            let valueCount = push.writes.reduce(0) { $0 + ($1.action.value == nil ? 0 : 1) }
+            var valueCount = 0
+            for index in push.writes.indices where push.writes[index].action.isPut { valueCount += 1 }
             writer.begin(argumentCount: 5 + 2 * push.writes.count + valueCount)
             writer.append(carriesScript ? "EVAL" : "EVALSHA")
             writer.append(carriesScript ? PushScript.source : PushScript.hash)
             writer.append(Int64(1 + push.writes.count))
             writer.append(key(of: push))
-            for write in push.writes { writer.append(write.key.string) }
+            for index in push.writes.indices { writer.append(push.writes[index].key.string) }
             writer.append(byteCount: Self.headByteCount) { appendHead(of: push, to: &$0) }
-            for write in push.writes {
-                writer.append(byteCount: Self.writeByteCount + 16 * min(write.base.count, 2)) {
-                    Self.append(write, to: &$0)
+            for index in push.writes.indices {
+                writer.append(byteCount: Self.writeByteCount + 16 * min(push.writes[index].base.count, 2)) {
+                    Self.append(push.writes[index], to: &$0)
                 }
-                if let value = write.action.value { writer.append(value) }
+                if case .put(let value, _) = push.writes[index].action { writer.append(value) }
             }
         }
     }
@@ -75,9 +80,9 @@ struct PushOperation: KeyedOperation {
     private static func append(_ write: VersionedWrite, to bytes: inout [UInt8]) {
         RecordCodec.append(
             RemoteRecord(
-                version: write.version, kind: write.action.value == nil ? .tombstone : .value,
+                version: write.version, kind: write.action.isPut ? .value : .tombstone,
                 fingerprint: write.fingerprint, expiresAt: write.recordExpiresAt), to: &bytes)
-        var flags: UInt8 = write.action.value == nil ? 0 : 1
+        var flags: UInt8 = write.action.isPut ? 1 : 0
         if write.isLate { flags |= 2 }
         if write.isTooOld { flags |= 4 }
         if write.acceptsAbsence { flags |= 8 }
@@ -109,5 +114,15 @@ extension VersionedWrite.Action {
     /// What a put stores.
     var value: [UInt8]? {
         if case .put(let value, _) = self { value } else { nil }
+    }
+
+    /// Whether it stores a value.
+    var isPut: Bool {
+        if case .put = self { true } else { false }
+    }
+
+    /// The size of the value that it stores.
+    var valueByteCount: Int {
+        if case .put(let value, _) = self { value.count } else { 0 }
     }
 }

@@ -12,7 +12,7 @@ enum PushReply {
         do throws(CacheError) {
             var rest = bytes[...]
             var mark: UInt64?
-            switch try take(&rest, 1).first {
+            switch rest.popFirst() {
             case UInt8(ascii: "M"): mark = UInt64(bigEndian: try take(&rest, 8))
             case UInt8(ascii: "N"): break
             default: throw .redisUnexpectedReply()
@@ -28,7 +28,7 @@ enum PushReply {
     }
 
     private static func verdict(_ rest: inout ArraySlice<UInt8>) throws(CacheError) -> Verdict {
-        switch try take(&rest, 1).first {
+        switch rest.popFirst() {
         case UInt8(ascii: "A"): return .applied
         case UInt8(ascii: "Y"): return .already
         case UInt8(ascii: "C"): return .clash
@@ -42,7 +42,7 @@ enum PushReply {
             guard let fingerprint = ValueFingerprint(bytes: try take(&rest, 16)) else { break }
             return .foreign(fingerprint)
         case UInt8(ascii: "E"):
-            let length = Int(try take(&rest, 1).first ?? 0)
+            let length = Int(rest.popFirst() ?? 0)
             return .failed(.redisReply(String(decoding: try take(&rest, length), as: UTF8.self)))
         default: break
         }

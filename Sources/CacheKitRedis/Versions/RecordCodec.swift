@@ -41,11 +41,8 @@ enum RecordCodec {
 extension [UInt8] {
     /// Adds the 8 bytes of a number, the highest first.
     mutating func append(bigEndian number: UInt64) {
-        var shift: UInt64 = 64
-        while shift > 0 {
-            shift -= 8
-            append(UInt8(truncatingIfNeeded: number >> shift))
-        }
+        // One append of 8 bytes instead of eight.
+        Swift.withUnsafeBytes(of: number.bigEndian) { append(contentsOf: $0) }
     }
 
     /// Adds the 16 bytes of a fingerprint.

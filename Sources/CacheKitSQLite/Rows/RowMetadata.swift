@@ -72,7 +72,7 @@ struct RowMetadata: Equatable {
 
     /// The first 16 bytes of a value's SHA-256.
     static func digest(of value: UnsafeRawBufferPointer) throws(CacheError) -> UInt128 {
-        try SHA256.digest(value).withUnsafeBytes { $0.bigEndian(at: 0) }
+        try SHA256.withDigest(ofPublic: value) { $0.bigEndian(at: 0) }
     }
 
     /// The digest of a value in an array.

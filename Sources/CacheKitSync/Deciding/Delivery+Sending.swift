@@ -41,7 +41,9 @@ extension Delivery {
         return .write(
             indices.map { index in
                 let key = items[index].change.key
-                guard let life = life(of: items[index], at: now), let value = items[index].change.entry.value else {
+                guard let life = life(of: items[index].change.entry, items[index].policy, at: now),
+                    let value = items[index].change.entry.value
+                else {
                     items[index].wasExpired = items[index].change.entry.value != nil
                     return RemoteWrite(key: key, action: .delete)
                 }
@@ -55,36 +57,36 @@ extension Delivery {
         askedByPush = []
         pushed = []
         weighedAt = now
-        var open: (bucket: Int, writes: [VersionedWrite], indices: [Int])?
-        for index in indices.sorted(by: { (items[$0].bucket, $0) < (items[$1].bucket, $1) }) {
+        var open: OpenPush?
+        for index in inBucketOrder(indices) {
             let write: VersionedWrite
             do {
                 write = try versionedWrite(index, at: now)
             } catch {
                 return .failed(error)
             }
-            if let full = open, full.bucket != items[index].bucket || full.writes.areFull {
+            if let full = open, full.bucket != items[index].bucket || full.isFull {
                 pushes.append(close(full, now))
                 open = nil
             }
-            var bucket = open ?? (items[index].bucket, [], [])
-            bucket.writes.append(write)
-            bucket.indices.append(index)
-            open = bucket
+            open = open ?? OpenPush(bucket: items[index].bucket)
+            open?.add(write, index, items[index].change.entry.sequence.number)
         }
         if let open { pushes.append(close(open, now)) }
         return .push(pushes)
     }
 
+    /// By bucket, and in each as they came: bucket and index as one number, which is what sorts fast.
+    private func inBucketOrder(_ indices: [Int]) -> [Int] {
+        indices.map { UInt64(items[$0].bucket) << 32 | UInt64($0) }.sorted().map { Int($0 & 0xFFFF_FFFF) }
+    }
+
     /// Makes one push of the writes of a bucket.
-    private mutating func close(
-        _ open: (bucket: Int, writes: [VersionedWrite], indices: [Int]), _ now: Timestamp
-    ) -> BucketPush {
-        let sequence = open.indices.map { items[$0].change.entry.sequence.number }.max() ?? 0
+    private mutating func close(_ open: OpenPush, _ now: Timestamp) -> BucketPush {
         let isLost = ledger.lost[open.bucket] != nil
-        let (expected, mark) = ledger.take(open.bucket, through: sequence)
+        let (expected, mark) = ledger.take(open.bucket, through: open.sequence)
         pushed.append(
-            Observation(bucket: open.bucket, found: nil, expected: expected, mark: mark, sequence: sequence))
+            Observation(bucket: open.bucket, found: nil, expected: expected, mark: mark, sequence: open.sequence))
         askedByPush.append(open.indices)
         return BucketPush(
             bucket: open.bucket, writes: open.writes, node: terms.node, expectedMark: expected, mark: mark,
@@ -154,14 +156,26 @@ extension Delivery {
     }
 }
 
-extension [VersionedWrite] {
-    /// A script call is bounded in keys and bytes; a larger value goes alone.
-    fileprivate var areFull: Bool { count >= 256 || reduce(0) { $0 + $1.byteCount } >= 256 << 10 }
-}
+/// Writes of one bucket that become one push.
+private struct OpenPush {
+    let bucket: Int
+    private(set) var writes: [VersionedWrite] = []
+    private(set) var indices: [Int] = []
+    /// The highest change.
+    private(set) var sequence: UInt64 = 0
+    private var byteCount = 0
 
-extension VersionedWrite {
-    fileprivate var byteCount: Int {
-        if case .put(let value, _) = action { return value.count }
-        return 0
+    init(bucket: Int) {
+        self.bucket = bucket
+    }
+
+    /// A script call is bounded in keys and bytes; a larger value goes alone.
+    var isFull: Bool { writes.count >= 256 || byteCount >= 256 << 10 }
+
+    mutating func add(_ write: VersionedWrite, _ index: Int, _ number: UInt64) {
+        if case .put(let value, _) = write.action { byteCount += value.count }
+        writes.append(write)
+        indices.append(index)
+        sequence = max(sequence, number)
     }
 }

@@ -4,25 +4,24 @@ import CacheKitCore
 /// How a change becomes a versioned write, and what follows from the verdict on it.
 extension Delivery {
     /// What is left of a value's life; `nil` once it is over, and for a delete.
-    func life(of item: Item, at now: Timestamp) -> Duration? {
-        let entry = item.change.entry
+    func life(of entry: StoredEntry, _ policy: SyncPolicy, at now: Timestamp) -> Duration? {
         guard entry.value != nil else { return nil }
         var remaining = now.duration(to: entry.expiresAt)
-        if item.policy.pendingKeepsAlive, !terms.isResend {
+        if policy.pendingKeepsAlive, !terms.isResend {
             remaining = max(remaining, entry.version.time.duration(to: entry.expiresAt))
         }
         return remaining > .zero ? remaining : nil
     }
 
     mutating func versionedWrite(_ index: Int, at now: Timestamp) throws(CacheError) -> VersionedWrite {
-        let item = items[index]
-        let entry = item.change.entry
+        let entry = items[index].change.entry
+        let policy = items[index].policy
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
         var end = entry.expiresAt
         if let value = entry.value {
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
-            if let life = life(of: item, at: now) {
+            if let life = life(of: entry, policy, at: now) {
                 action = .put(value, timeToLive: life)
                 end = now.advanced(by: life)
             } else {
@@ -34,10 +33,11 @@ extension Delivery {
         let age = entry.version.time.duration(to: now)
         let isFromBefore = terms.connectedSince.map { entry.version.time < $0 } ?? false
         return VersionedWrite(
-            key: item.change.key, action: action, version: entry.version, fingerprint: fingerprint, base: item.base,
-            isLate: age > terms.lateAfter || isFromBefore || item.wasSetBack || terms.isResend,
+            key: items[index].change.key, action: action, version: entry.version, fingerprint: fingerprint,
+            base: items[index].base,
+            isLate: age > terms.lateAfter || isFromBefore || items[index].wasSetBack || terms.isResend,
             isTooOld: !terms.isResend && age > terms.tombstoneLife,
-            acceptsAbsence: terms.isResend || item.policy.absent == .apply, isResend: terms.isResend,
+            acceptsAbsence: terms.isResend || policy.absent == .apply, isResend: terms.isResend,
             recordExpiresAt: end)
     }
 
