@@ -8,8 +8,8 @@ import Testing
 @Suite(
     .serialized, .timeLimit(.minutes(2)), .enabled(if: RedisServer.isInstalled, "redis-server is not installed"))
 struct LostServerDataTests {
-    private let count = TestEffort.count(short: 500, long: 20_000)
-    private var keys: [String] { (0..<count).map { "k\($0)" } }
+    private let keys = (0..<TestEffort.count(short: 500, long: 20_000)).map { "k\($0)" }
+    private var count: Int { keys.count }
 
     /// Pushes every key with the value 1, lets something happen, and waits until Redis holds what it should.
     private func lose(
