@@ -38,8 +38,8 @@ bench: ## Pair every figure with its floor; JSON in .build/bench.json
 crash: deps ## Kill a writing process at random moments, 300 rounds
 	CACHEKIT_CRASH_ROUNDS=300 $(SWIFT) test --filter CrashTests
 
-endurance: deps ## Run the long forms of tests: power cuts, damage, bounds, several processes, 10,000 cut connections
-	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests|RandomCutTests'
+endurance: deps ## Run the long forms of tests: power cuts, damage, bounds, several processes, cut connections, sync on real servers
+	CACHEKIT_ENDURANCE=1 $(SWIFT) test --no-parallel --filter 'CacheKitSQLiteTests|SharedFileTests|RandomCutTests|VerdictEquivalenceTests|IntegrationTests'
 
 simulate: deps ## Run the sync engine on simulated machines: SEEDS of them (default 20,000) from FIRST on
 	$(SWIFT) build --product Simulate
