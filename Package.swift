@@ -81,7 +81,8 @@ let package = Package(
         .target(name: "CFork", path: "Tests/CFork"),
         // The Swift end of `make interop`; the other end is the Python SDK.
         .executableTarget(
-            name: "InteropPeer", dependencies: ["CacheKit", "CacheKitRedis"], path: "Tests/InteropPeer"),
+            name: "InteropPeer", dependencies: ["CacheKit", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync"],
+            path: "Tests/InteropPeer"),
         .testTarget(name: "CacheKitCoreTests", dependencies: ["CacheKitCore"]),
         .testTarget(
             name: "CacheKitTests",

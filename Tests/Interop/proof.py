@@ -14,6 +14,7 @@ from ends import Ends
 from envelopes import envelopes
 from exchanges import dates, defaults, python_writes, records, swift_writes
 from lifetimes import lifetimes
+from late import late_changes
 from locks import locks
 from refusals import outside_the_profile, own_mode, python_refuses, wrong_bytes, wrong_keys
 from report import Section, summary
@@ -25,7 +26,8 @@ def run(options):
     ends = Ends(options)
     for step in (
         python_writes, swift_writes, defaults, dates, records, envelopes,
-        wrong_keys, wrong_bytes, own_mode, python_refuses, outside_the_profile, lifetimes, locks, command,
+        wrong_keys, wrong_bytes, own_mode, python_refuses, outside_the_profile, lifetimes, late_changes, locks,
+        command,
     ):  # fmt: skip
         try:
             step(ends)

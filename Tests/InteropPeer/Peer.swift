@@ -30,6 +30,8 @@ final class Peer {
         case "get": try await get(request)
         case "delete": try await delete(request)
         case "remaining": try remaining(request)
+        case "push": try await push(request)
+        case "close": try await close(request)
         case "lock": try await lock(request)
         case "unlock": try await unlock()
         case "statistics": ["remote_hits": .int(Int64(try cache(request).statistics.remoteHits))]
@@ -52,8 +54,19 @@ final class Peer {
         } else {
             encryption = .plain
         }
-        caches[try request.string("cache")] = try await Cache(
-            remote: .redis(try request.string("url")), encryption: encryption, configuration: configuration)
+        let url = try request.string("url")
+        let name = try request.string("cache")
+        if request.optional("path") != nil {
+            caches[name] = try await openNode(request, url, encryption, configuration)
+        } else {
+            caches[name] = try await Cache(remote: .redis(url), encryption: encryption, configuration: configuration)
+        }
+        return [:]
+    }
+
+    /// Shuts a cache down, so that the folder of its file may go.
+    private func close(_ request: Request) async throws(CacheError) -> MessagePackValue {
+        await caches.removeValue(forKey: try request.string("cache"))?.shutdown()
         return [:]
     }
 

@@ -17,6 +17,8 @@ struct Request {
         return value
     }
 
+    func optional(_ name: String) -> MessagePackValue? { members[name] }
+
     func string(_ name: String) throws(CacheError) -> String {
         guard case .string(let value) = try member(name) else { throw Self.malformed(name) }
         return value
