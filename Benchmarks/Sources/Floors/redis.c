@@ -63,3 +63,11 @@ int floor_redis_values(floor_redis *redis, size_t count, size_t value_count) {
     }
     return 1;
 }
+
+int floor_redis_found(floor_redis *redis) {
+    redisReply *reply = NULL;
+    if (redisGetReply(redis->context, (void **)&reply) != REDIS_OK) return -1;
+    int found = reply->type == REDIS_REPLY_STRING ? 1 : reply->type == REDIS_REPLY_NIL ? 0 : -1;
+    freeReplyObject(reply);
+    return found;
+}

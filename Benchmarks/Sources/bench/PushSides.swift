@@ -150,7 +150,9 @@ final class PushSides {
     /// Whether the server has a value under a key.
     func isVisible(_ key: [UInt8]) throws -> Bool {
         try check(floor_redis_append_get(redis, key, key.count), "floor_redis_append_get")
-        return floor_redis_values(redis, 1, floorValues[0].count) == 1
+        let found = floor_redis_found(redis)
+        guard found >= 0 else { throw FloorFailure(call: "floor_redis_found") }
+        return found == 1
     }
 
     func finish() async {

@@ -53,3 +53,5 @@ int floor_redis_replies(floor_redis *redis, size_t count);
 int floor_redis_append_get(floor_redis *redis, const void *key, size_t key_count);
 // Sends the pipeline and reads that many replies, all of which must be strings of that length; each is allocated and freed.
 int floor_redis_values(floor_redis *redis, size_t count, size_t value_count);
+// Sends the pipeline and reads one reply to `GET`: 1 for a value, 0 for none, -1 on failure.
+int floor_redis_found(floor_redis *redis);
