@@ -6,17 +6,17 @@ import Synchronization
 /// A store that serves the feed from a list, and remembers the largest batch that was asked of it.
 ///
 /// Sorting the simulated store's rows for every batch would cost the square of a long backlog.
-final class RecordingStore: LocalStore {
+final class RecordingStore: ForwardingStore {
     private struct State {
         var feed: [Change]?
         var mostLoaded = 0
     }
 
-    private let store: SimulatedLocalStore
+    let base: SimulatedLocalStore
     private let state = Mutex(State())
 
     init(_ store: SimulatedLocalStore) {
-        self.store = store
+        base = store
     }
 
     var mostLoaded: Int { state.withLock { $0.mostLoaded } }
@@ -25,7 +25,7 @@ final class RecordingStore: LocalStore {
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
         if state.withLock({ $0.feed == nil }) {
-            let all = try await store.changes(after: .zero, origin: origin, limit: .max, byteLimit: .max)
+            let all = try await base.changes(after: .zero, origin: origin, limit: .max, byteLimit: .max)
             state.withLock { $0.feed = all }
         }
         return state.withLock { state in
@@ -39,44 +39,4 @@ final class RecordingStore: LocalStore {
             return Array(batch)
         }
     }
-
-    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] { try await store.read(keys) }
-    func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
-        try await store.commit(changes)
-    }
-    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await store.fill(fills) }
-    func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
-        try await store.changedKeys(after: after, limit: limit)
-    }
-    func lastSequence() async throws(CacheError) -> ChangeSequence { try await store.lastSequence() }
-    func watermark() async throws(CacheError) -> ChangeSequence { try await store.watermark() }
-    func settle(_ settlement: Settlement) async throws(CacheError) { try await store.settle(settlement) }
-    func sendingState() async throws(CacheError) -> SendingState { try await store.sendingState() }
-    func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
-        try await store.beginSending(through: sequence, fence: fence)
-    }
-    func settledChanges(
-        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
-    ) async throws(CacheError) -> [Change] {
-        try await store.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
-    }
-    func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
-        try await store.resolve(resolutions)
-    }
-    func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
-        try await store.restamp(stamps, at: now)
-    }
-    func reidentify() async throws(CacheError) -> UInt64 { try await store.reidentify() }
-    func backlog() async throws(CacheError) -> Backlog { try await store.backlog() }
-    func hasForeignCommits() async throws(CacheError) -> Bool { try await store.hasForeignCommits() }
-    func maintain() async throws(CacheError) -> Bool { try await store.maintain() }
-    func rows(
-        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
-    ) async throws(CacheError) -> ResealStep {
-        try await store.rows(sealedUnderOtherThan: fingerprint, after: cursor, limit: limit, byteLimit: byteLimit)
-    }
-    func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] { try await store.reseal(values) }
-    func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? { try await store.acquirePusherLease() }
-    func statistics() async throws(CacheError) -> LocalStoreStatistics { try await store.statistics() }
-    func close() async { await store.close() }
 }

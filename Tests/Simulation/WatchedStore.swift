@@ -5,7 +5,7 @@ import CacheKitTesting
 /// A node's store: watches that what is settled has an outcome, and breaks what it is told to break.
 ///
 /// Unchecked: see ``VirtualTime``.
-final class WatchedStore: LocalStore, @unchecked Sendable {
+final class WatchedStore: ForwardingStore, @unchecked Sendable {
     let base: SimulatedLocalStore
     private let world: World
     private let name: String
@@ -81,36 +81,6 @@ final class WatchedStore: LocalStore, @unchecked Sendable {
         let rows = base.file.rows
         return stamps.map { rows[$0.key]?.version }
     }
-
-    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] { try await base.read(keys) }
-    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await base.fill(fills) }
-    func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
-        try await base.changedKeys(after: after, limit: limit)
-    }
-    func lastSequence() async throws(CacheError) -> ChangeSequence { try await base.lastSequence() }
-    func watermark() async throws(CacheError) -> ChangeSequence { try await base.watermark() }
-    func backlog() async throws(CacheError) -> Backlog { try await base.backlog() }
-    func hasForeignCommits() async throws(CacheError) -> Bool { try await base.hasForeignCommits() }
-    func maintain() async throws(CacheError) -> Bool { try await base.maintain() }
-    func rows(
-        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
-    ) async throws(CacheError) -> ResealStep {
-        try await base.rows(sealedUnderOtherThan: fingerprint, after: cursor, limit: limit, byteLimit: byteLimit)
-    }
-    func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] { try await base.reseal(values) }
-    func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? { try await base.acquirePusherLease() }
-    func statistics() async throws(CacheError) -> LocalStoreStatistics { try await base.statistics() }
-    func close() async { await base.close() }
-    func sendingState() async throws(CacheError) -> SendingState { try await base.sendingState() }
-    func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
-        try await base.beginSending(through: sequence, fence: fence)
-    }
-    func settledChanges(
-        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
-    ) async throws(CacheError) -> [Change] {
-        try await base.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
-    }
-    func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
 }
 
 extension StoredEntry {

@@ -5,22 +5,11 @@ public enum SHA256 {
     /// Number of bytes of a digest.
     public static let byteCount = 32
 
-    // Fetched once: a lookup per call costs more than hashing a short message. `nonisolated(unsafe)` because OpenSSL's
-    // fetched algorithms are immutable and counted.
-    nonisolated(unsafe) private static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
+    private static let function = MessageDigest("SHA256", byteCount: byteCount)
 
     /// The 32-byte digest of the parts, one after the other.
     public static func digest(_ parts: UnsafeRawBufferPointer...) throws(CacheError) -> [UInt8] {
-        guard let context = EVP_MD_CTX_new() else { throw fault() }
-        defer { EVP_MD_CTX_free(context) }
-        var succeeded = EVP_DigestInit_ex2(context, algorithm, nil) == 1
-        for part in parts where succeeded && !part.isEmpty {
-            succeeded = EVP_DigestUpdate(context, part.baseAddress, part.count) == 1
-        }
-        guard succeeded else { throw fault() }
-        var digest = [UInt8](repeating: 0, count: byteCount)
-        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw fault() }
-        return digest
+        try function.digest(parts)
     }
 
     /// The 32-byte digest of an array.
@@ -35,18 +24,16 @@ public enum SHA256 {
     public static func withDigest<Output>(
         ofPublic bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Output
     ) throws(CacheError) -> Output {
-        guard let context = contexts.take().map({ OpaquePointer($0) }) ?? EVP_MD_CTX_new() else { throw fault() }
+        guard let context = contexts.take().map({ OpaquePointer($0) }) ?? EVP_MD_CTX_new() else {
+            throw function.fault()
+        }
         defer { if !contexts.put(UnsafeMutableRawPointer(context)) { EVP_MD_CTX_free(context) } }
         return try withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { digest throws(CacheError) in
-            guard EVP_DigestInit_ex2(context, algorithm, nil) == 1,
+            guard EVP_DigestInit_ex2(context, function.algorithm, nil) == 1,
                 bytes.isEmpty || EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1,
                 EVP_DigestFinal_ex(context, digest.baseAddress, nil) == 1
-            else { throw fault() }
+            else { throw function.fault() }
             return body(UnsafeRawBufferPointer(digest))
         }
-    }
-
-    private static func fault() -> CacheError {
-        CacheError(.internalFault, "OpenSSL gives no SHA-256; check its installation")
     }
 }

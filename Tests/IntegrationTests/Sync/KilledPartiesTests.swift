@@ -47,6 +47,7 @@ struct KilledPartiesTests {
             let child = try NodeProcess(["write", scene.path("a"), key, server.url, String(ledger.highest)])
             // Some are killed while they open the file.
             if round % 4 != 3 { try await eventually("the child's beginning") { child.hasBegun } }
+            // The moment of the kill is what the seed draws.
             try await Task.sleep(for: .milliseconds(Int.random(in: 30..<350, using: &random)))
             switch victim {
             case "node": child.kill9()

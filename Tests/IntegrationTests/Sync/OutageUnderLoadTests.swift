@@ -41,6 +41,7 @@ struct OutageUnderLoadTests {
                 try await eventually("the first push") { try await node.syncStatus()?.outcomes.applied ?? 0 > 100 }
                 proxy.setPlan { outage.faults($0, seed) }
                 proxy.cutAll()
+                // The length of the outage is what is tried.
                 try await Task.sleep(for: length)
                 proxy.setPlan { _ in [] }
                 proxy.cutAll()

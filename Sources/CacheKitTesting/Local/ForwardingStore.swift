@@ -1,0 +1,79 @@
+public import CacheKit
+public import CacheKitCore
+
+/// A local store before another one: a test's store says what it does otherwise, the rest is passed on.
+public protocol ForwardingStore: LocalStore {
+    /// The store behind it.
+    var base: SimulatedLocalStore { get }
+}
+
+extension ForwardingStore {
+    /// As the store behind it.
+    public func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
+        try await base.commit(changes)
+    }
+    /// As the store behind it.
+    public func changes(
+        after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        try await base.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
+    }
+    /// As the store behind it.
+    public func settle(_ settlement: Settlement) async throws(CacheError) { try await base.settle(settlement) }
+    /// As the store behind it.
+    public func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
+        try await base.resolve(resolutions)
+    }
+    /// As the store behind it.
+    public func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
+        try await base.restamp(stamps, at: now)
+    }
+    /// As the store behind it.
+    public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] { try await base.read(keys) }
+    /// As the store behind it.
+    public func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] { try await base.fill(fills) }
+    /// As the store behind it.
+    public func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
+        try await base.changedKeys(after: after, limit: limit)
+    }
+    /// As the store behind it.
+    public func lastSequence() async throws(CacheError) -> ChangeSequence { try await base.lastSequence() }
+    /// As the store behind it.
+    public func watermark() async throws(CacheError) -> ChangeSequence { try await base.watermark() }
+    /// As the store behind it.
+    public func backlog() async throws(CacheError) -> Backlog { try await base.backlog() }
+    /// As the store behind it.
+    public func hasForeignCommits() async throws(CacheError) -> Bool { try await base.hasForeignCommits() }
+    /// As the store behind it.
+    public func maintain() async throws(CacheError) -> Bool { try await base.maintain() }
+    /// As the store behind it.
+    public func rows(
+        sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> ResealStep {
+        try await base.rows(sealedUnderOtherThan: fingerprint, after: cursor, limit: limit, byteLimit: byteLimit)
+    }
+    /// As the store behind it.
+    public func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] { try await base.reseal(values) }
+    /// As the store behind it.
+    public func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? {
+        try await base.acquirePusherLease()
+    }
+    /// As the store behind it.
+    public func statistics() async throws(CacheError) -> LocalStoreStatistics { try await base.statistics() }
+    /// As the store behind it.
+    public func close() async { await base.close() }
+    /// As the store behind it.
+    public func sendingState() async throws(CacheError) -> SendingState { try await base.sendingState() }
+    /// As the store behind it.
+    public func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
+        try await base.beginSending(through: sequence, fence: fence)
+    }
+    /// As the store behind it.
+    public func settledChanges(
+        after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
+    ) async throws(CacheError) -> [Change] {
+        try await base.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
+    }
+    /// As the store behind it.
+    public func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
+}
