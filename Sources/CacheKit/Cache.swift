@@ -14,7 +14,7 @@ public final class Cache: Sendable {
     let sealer: ValueSealer
     let registry: NamespaceRegistry
     let counters = CacheCounters()
-    let unverified = UnverifiedRows()
+    let unverified: UnverifiedRows
     let remoteReads = SingleFlight<RemoteReadKey, MemoryEntry?>()
     let loads = SingleFlight<LoadKey, any Sendable>()
     let lifecycle: CacheLifecycle
@@ -73,6 +73,8 @@ public final class Cache: Sendable {
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer
+        // What changed in the remote before now was not heard of.
+        unverified = UnverifiedRows(isGapOpen: stores.local != nil && stores.remote != nil)
         self.lifecycle = CacheLifecycle(seen: stores.lastSequence)
     }
 

@@ -43,7 +43,7 @@ extension SQLiteStore {
         let hashed = try resolutions.map { resolution throws(CacheError) in
             HashedResolution(
                 sequence: resolution.sequence, winner: try HashedChange(resolution.winner, file.codec),
-                loss: resolution.loss, isChange: resolution.isChange)
+                version: resolution.version, loss: resolution.loss, isChange: resolution.isChange)
         }
         return try await write(bytes: bytes, changes: resolutions.count) { writer throws(CacheError) in
             try writer.resolve(hashed)

@@ -53,7 +53,8 @@ extension SQLiteStore {
         guard !fills.isEmpty else { return [] }
         let bytes = try checkedByteCount(fills.map(\.change))
         let hashed = try fills.map { fill throws(CacheError) in
-            (hashed: try HashedChange(fill.change, file.codec), expected: fill.expected)
+            HashedFill(
+                hashed: try HashedChange(fill.change, file.codec), version: fill.version, expected: fill.expected)
         }
         return try await write(bytes: bytes, changes: fills.count) { writer throws(CacheError) in
             try writer.apply(hashed)

@@ -1,4 +1,5 @@
 import CacheKit
+import CacheKitCore
 import Logging
 import Synchronization
 
@@ -78,6 +79,11 @@ final class SyncEngine: Synchronizer {
     func suspectLoss() {
         state.withLock { $0.machine.suspectLoss() }
         committed.set()
+    }
+
+    func mayHaveLost(_ key: CacheKey) -> Bool {
+        let bucket = remote.bucket(of: key)
+        return state.withLock { $0.machine.mayHaveLost(bucket) }
     }
 
     func run() async {

@@ -135,6 +135,14 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         }
     }
 
+    func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] {
+        try await inspect(keys).map { view in
+            RemoteGlance(
+                tail: view.entry.flatMap { ValueFingerprint(bytes: $0.value.suffix(16)) },
+                remaining: view.entry?.remaining)
+        }
+    }
+
     func survey() async throws(CacheError) -> RemoteSurvey {
         try await carry { [world] in RemoteSurvey(time: world.now, evictsRecords: false) }
     }

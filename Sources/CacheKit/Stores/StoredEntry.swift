@@ -117,17 +117,20 @@ public struct LocalChange: Sendable {
     }
 }
 
-/// A value that was read from the remote store and may be kept here.
+/// What was read from the remote store and may be kept here.
 public struct RemoteFill: Sendable {
-    /// Key, bytes and expiry, as for a write made here.
+    /// Key, bytes and expiry, as for a write made here; without a value, that nothing is there.
     public var change: LocalChange
+    /// The version that it has at least, as the remote's record says; ``Version/unknown`` where there is no record.
+    public var version: Version
     /// The sequence that the row had before the remote was asked; `nil` if there was none. The fill is stored only if
     /// that still holds and the row is synchronised.
     public var expected: ChangeSequence?
 
-    /// A value from the remote, on condition.
-    public init(change: LocalChange, expected: ChangeSequence?) {
+    /// Something from the remote, on condition.
+    public init(change: LocalChange, version: Version = .unknown, expected: ChangeSequence?) {
         self.change = change
+        self.version = version
         self.expected = expected
     }
 }

@@ -32,6 +32,11 @@ extension RedisStore {
         try await topology.perform(InspectOperation(buckets: buckets), keys)
     }
 
+    /// Last bytes and remaining life of each value, from masters only, by `GETRANGE` and `PTTL`.
+    public func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] {
+        try await topology.perform(GlanceOperation(), keys)
+    }
+
     /// A master's `TIME`, and whether any of those asked so far may evict keys without an expiry.
     public func survey() async throws(CacheError) -> RemoteSurvey { try await surveyor.survey(topology) }
 

@@ -11,6 +11,7 @@ struct FileClock: Equatable {
     static let sequenceBlock: UInt64 = 4096
     /// Two seconds of milliseconds, shifted past the counter of a stamp.
     static let stampBlock: UInt64 = 2000 << 16
+    static let toleratedSkew = HybridLogicalClock.toleratedSkew
 
     var lastSequence: UInt64 = 0
     var reservedSequence: UInt64 = 0
@@ -39,6 +40,13 @@ struct FileClock: Equatable {
         var clock = HybridLogicalClock(last: lastStamp)
         lastStamp = clock.next(at: now)
         return (lastSequence, lastStamp)
+    }
+
+    /// Whoever overwrites what another node wrote is newer than that, though the other's clock be ahead. A stamp that lies
+    /// further ahead than clocks of nodes that follow the remote's time was made by a wrong one, and is not followed.
+    mutating func observe(_ version: Version, at now: Timestamp) {
+        guard version.stamp > lastStamp, version.time <= now.advanced(by: Self.toleratedSkew) else { return }
+        lastStamp = version.stamp
     }
 
     /// Passes over everything that a lost commit may have drawn.

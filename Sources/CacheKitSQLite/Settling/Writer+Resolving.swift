@@ -5,6 +5,7 @@ internal import CacheKitCore
 struct HashedResolution: Sendable {
     var sequence: ChangeSequence
     var winner: HashedChange
+    var version: Version
     var loss: Resolution.Loss
     var isChange: Bool
 }
@@ -33,9 +34,10 @@ extension Writer {
             replaced.append(loser != nil)
             guard let loser else { continue }
             try conflicts.keep(loser.metadata, loser.value, hash: winner.hash, resolution.loss, now: now)
-            let (sequence, version) = try nextChange()
+            let (sequence, version) = try nextChange(above: loser.metadata.version)
             try rows.store(
-                winner, in: loser.place, version: version, sequence: sequence,
+                winner, in: loser.place, version: resolution.isChange ? version : resolution.version,
+                sequence: sequence,
                 origin: resolution.isChange ? .local : .remote,
                 base: resolution.isChange ? loser.base : RowBase(winner.fingerprint), now: now)
             sweeper.note(expiry: winner.change.expiresAt.milliseconds)

@@ -1,6 +1,13 @@
 internal import CacheKit
 internal import CacheKitCore
 
+/// A ``RemoteFill`` with what the file needs to know of it.
+struct HashedFill: Sendable {
+    var hashed: HashedChange
+    var version: Version
+    var expected: ChangeSequence?
+}
+
 /// What the writer does inside a transaction for the calls of ``SQLiteStore``.
 extension Writer {
     /// Stores changes made here.
@@ -14,13 +21,13 @@ extension Writer {
             let change = hashed.change
             // Before the row is looked for: it may be the one that goes.
             try admit(change, isNearBound)
-            let (place, base) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
+            let (place, base, former) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
                 // A row that does not authenticate tells nothing, and the write mends it.
                 let former = row.flatMap { try? file.codec.metadata($0, table: table) }
                 let base = try former.map { former throws(CacheError) in try baseAfter(former, watermark) }
-                return (RowPlace(table: table, accessedAt: row?.integer(8)), base ?? RowBase())
+                return (RowPlace(table: table, accessedAt: row?.integer(8)), base ?? RowBase(), former?.version)
             }
-            let (sequence, version) = try nextChange()
+            let (sequence, version) = try nextChange(above: former)
             try rows.store(
                 hashed, in: place, version: version, sequence: sequence, origin: .local, base: base, now: now)
             sequences.append(ChangeSequence(sequence))
@@ -61,34 +68,37 @@ extension Writer {
         return try settlement.isSetAside(sequence: sequence)
     }
 
-    /// Stores values read from the remote where the row is still as it was before and nothing of it is pending.
-    func apply(_ fills: [(hashed: HashedChange, expected: ChangeSequence?)]) throws(CacheError) -> [Bool] {
+    /// Stores what was read from the remote where the row is still as it was before and nothing of it is pending.
+    func apply(_ fills: [HashedFill]) throws(CacheError) -> [Bool] {
         let now = clock.now()
         let watermark = try readWatermark()
         let isNearBound = try isNearBound(bytes: fills.reduce(0) { $0 + $1.hashed.change.byteCount }, rows: fills.count)
         var stored: [Bool] = []
-        for (hashed, expected) in fills {
+        for fill in fills {
+            let hashed = fill.hashed
             let change = hashed.change
             // Redis may hold values under a retired key for as long as they live; they are read from there. So are values
             // for which there is no room.
             var isTaken = try !isRetired(change)
-            if isTaken, isNearBound { isTaken = try makeRoom(bytes: change.byteCount, for: .value) }
+            if isTaken, isNearBound {
+                isTaken = try makeRoom(bytes: change.byteCount, for: change.value == nil ? .tombstone : .value)
+            }
             guard isTaken else {
                 stored.append(false)
                 continue
             }
             let place = try finder.withRow(hashed.hash) { table, row throws(CacheError) -> RowPlace? in
-                guard let row else { return expected == nil ? RowPlace(table: table) : nil }
+                guard let row else { return fill.expected == nil ? RowPlace(table: table) : nil }
                 let metadata = try file.codec.metadata(row, table: table)
                 let isFree = try isReplaceable(metadata, watermark, protectsPending: true)
-                guard ChangeSequence(metadata.sequence) == expected, isFree else { return nil }
+                guard ChangeSequence(metadata.sequence) == fill.expected, isFree else { return nil }
                 return RowPlace(table: table, accessedAt: row.integer(8))
             }
             stored.append(place != nil)
             guard let place else { continue }
-            let (sequence, version) = try nextChange()
+            let (sequence, _) = try nextChange()
             try rows.store(
-                hashed, in: place, version: version, sequence: sequence, origin: .remote,
+                hashed, in: place, version: fill.version, sequence: sequence, origin: .remote,
                 base: RowBase(hashed.fingerprint), now: now)
             sweeper.note(expiry: change.expiresAt.milliseconds)
         }

@@ -235,9 +235,10 @@ final class Writer: @unchecked Sendable {
 
     func readClock() throws(CacheError) -> FileClock { try meta.clock(file.keys) }
 
-    /// Draws a sequence and a version for a change in the open transaction.
-    func nextChange() throws(CacheError) -> (sequence: UInt64, version: Version) {
+    /// Draws a sequence and a version for a change in the open transaction, above that of the row it replaces.
+    func nextChange(above former: Version? = nil) throws(CacheError) -> (sequence: UInt64, version: Version) {
         var clock = try currentClock()
+        if let former { clock.observe(former, at: stampTime) }
         let (sequence, stamp) = clock.next(at: stampTime)
         fileClock = clock
         return (sequence, Version(stamp: stamp, node: clock.node))

@@ -16,7 +16,9 @@ extension Delivery {
             guard case .inspect(let loss) = items[index].phase else { continue }
             let winner = Self.winner(items[index].change, view.entry, at: now, checking)
             items[index].phase = .resolve(
-                Resolution(sequence: items[index].change.entry.sequence, winner: winner, loss: loss))
+                Resolution(
+                    sequence: items[index].change.entry.sequence, winner: winner,
+                    version: view.record?.version ?? .unknown, loss: loss))
         }
     }
 

@@ -107,6 +107,9 @@ struct SyncStateMachine: Sendable {
         rewind = nil
     }
 
+    /// Whether a bucket has lost records, or nobody knows: its marks were not compared since that may have happened.
+    func mayHaveLost(_ bucket: Int) -> Bool { needsMarks || ledger.lost[bucket] != nil }
+
     /// The remote answered; for the first time after it did not, changes from before are late.
     mutating func connected(at now: Timestamp) {
         if isDisconnected { connectedSince = now }

@@ -45,14 +45,22 @@ public struct SimulatedFile: Sendable {
         return !deadLetters.contains { $0.sequence == row.sequence } && !parked.contains { $0.sequence == row.sequence }
     }
 
-    mutating func store(_ change: LocalChange, _ origin: EntryOrigin, at now: Timestamp) -> ChangeSequence {
+    /// - Parameter version: that of a value from the remote; a change made here gets one above the row's.
+    mutating func store(
+        _ change: LocalChange, _ origin: EntryOrigin, version: Version = .unknown, at now: Timestamp
+    ) -> ChangeSequence {
         var base = rows[change.key].map { baseAfter(change.key, $0) } ?? []
         resealed.remove(change.key)
         if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
         sequence += 1
+        if origin == .local, let former = rows[change.key]?.version,
+            former.time <= now.advanced(by: HybridLogicalClock.toleratedSkew)
+        {
+            clock.observe(former.stamp)
+        }
         rows[change.key] = StoredEntry(
             value: change.value, form: change.value == nil ? .plain : change.form, mode: change.mode,
-            version: Version(stamp: clock.next(at: now), node: node), sequence: ChangeSequence(sequence),
+            version: origin == .local ? Version(stamp: clock.next(at: now), node: node) : version, sequence: ChangeSequence(sequence),
             origin: origin,
             expiresAt: change.expiresAt, staleAt: change.staleAt, base: base)
         return ChangeSequence(sequence)

@@ -69,7 +69,8 @@ extension SimulatedLocalStore {
                 guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
                 state.file.conflicts.append(.init(loss: resolution.loss, change: Change(key: key, entry: row)))
                 if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
-                _ = state.file.store(resolution.winner, resolution.isChange ? .local : .remote, at: now)
+                _ = state.file.store(
+                    resolution.winner, resolution.isChange ? .local : .remote, version: resolution.version, at: now)
                 return true
             }
         }

@@ -148,7 +148,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
                     return false
                 }
                 state.altered.remove(fill.change.key)
-                _ = state.file.store(fill.change, .remote, at: now)
+                _ = state.file.store(fill.change, .remote, version: fill.version, at: now)
                 return true
             }
         }

@@ -36,10 +36,21 @@ extension SimulatedRemoteStore {
 
     /// Value, life and record of each key.
     public func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] {
-        try asking { held, now in
+        try await reading { held, now in
             keys.map { key in
                 RemoteView(
                     entry: held.entry(key, at: now), record: held.buckets[self.bucket(of: key)]?.records[key])
+            }
+        }
+    }
+
+    /// Last bytes and life of each value.
+    public func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] {
+        try await reading { held, now in
+            keys.map { key in
+                let entry = held.entry(key, at: now)
+                return RemoteGlance(
+                    tail: entry.flatMap { ValueFingerprint(bytes: $0.value.suffix(16)) }, remaining: entry?.remaining)
             }
         }
     }

@@ -99,14 +99,18 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// Value and remaining life of each key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] {
+        try await reading { held, now in keys.map { held.entry($0, at: now) } }
+    }
+
+    /// A read takes effect, and its reply is on its way.
+    func reading<Answer: Sendable>(
+        _ body: @Sendable (VersionedCells, Timestamp) -> Answer
+    ) async throws(CacheError) -> Answer {
         let now = clock.now()
-        let result: Result<[RemoteEntry?], CacheError> = state.withLock { state in
+        let result: Result<Answer, CacheError> = state.withLock { state in
             state.reads += 1
             if let outage = state.refusal { return .failure(outage) }
-            return .success(
-                keys.map { key in
-                    state.held.entry(key, at: now)
-                })
+            return .success(body(state.held, now))
         }
         await state.withLock { $0.readHook }?()
         return try result.get()

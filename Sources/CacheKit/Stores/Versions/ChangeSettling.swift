@@ -122,15 +122,20 @@ public struct Resolution: Sendable {
     public var sequence: ChangeSequence
     /// What takes its place, as if read from the remote; without a value, a tombstone. A value is stored only after it was opened.
     public var winner: LocalChange
+    /// The version that the winner has at least, as the remote's record says; a change of this node gets one of its own.
+    public var version: Version
     /// Why it lost.
     public var loss: Loss
     /// Whether the winner is a change of this node, to be sent like any other.
     public var isChange: Bool
 
     /// A change that lost.
-    public init(sequence: ChangeSequence, winner: LocalChange, loss: Loss, isChange: Bool = false) {
+    public init(
+        sequence: ChangeSequence, winner: LocalChange, version: Version = .unknown, loss: Loss, isChange: Bool = false
+    ) {
         self.sequence = sequence
         self.winner = winner
+        self.version = version
         self.loss = loss
         self.isChange = isChange
     }

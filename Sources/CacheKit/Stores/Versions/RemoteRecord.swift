@@ -39,3 +39,17 @@ public struct RemoteView: Sendable {
         self.record = record
     }
 }
+
+/// What tells, without the value, whether a sealed value is still the one that is known.
+public struct RemoteGlance: Sendable, Equatable {
+    /// The last 16 bytes of the value, as a fingerprint; `nil` if there is none, or a shorter one.
+    public var tail: ValueFingerprint?
+    /// Remaining life; `nil` if it has no expiry. Of the same value only if nobody wrote in between.
+    public var remaining: Duration?
+
+    /// What tells one value from another.
+    public init(tail: ValueFingerprint?, remaining: Duration?) {
+        self.tail = tail
+        self.remaining = remaining
+    }
+}

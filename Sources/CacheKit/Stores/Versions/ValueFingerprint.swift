@@ -49,6 +49,15 @@ public struct ValueFingerprint: Hashable, Sendable {
         self = digest.withUnsafeBytes { Self(loading: $0, at: 0) }
     }
 
+    /// Whether this is the fingerprint of a value, in either form; that of a tombstone is no value's.
+    ///
+    /// Linear in the value's length only where it is not a sealed one with this tag.
+    public func isOf(_ value: [UInt8]) -> Bool {
+        guard self != .none else { return false }
+        if value.count >= 16, value.withUnsafeBytes({ Self(loading: $0, at: value.count - 16) }) == self { return true }
+        return (try? Self(of: value, form: .plain)) == self
+    }
+
     private init(loading bytes: UnsafeRawBufferPointer, at offset: Int) {
         high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))

@@ -8,6 +8,9 @@ public struct Version: Hashable, Comparable, Sendable {
     /// The node that made it: the lower 8 bytes.
     public let node: UInt64
 
+    /// Below every version: of a value that nobody gave one.
+    public static let unknown = Version(stamp: 0, node: 0)
+
     /// A version from its two halves.
     public init(stamp: UInt64, node: UInt64) {
         self.stamp = stamp
@@ -59,6 +62,9 @@ public struct HybridLogicalClock: Sendable {
         last = max(wall, last == .max ? last : last + 1)
         return last
     }
+
+    /// How far stamps of other nodes may lie ahead and still be followed.
+    public static let toleratedSkew: Duration = .seconds(60)
 
     /// Moves above a stamp seen elsewhere.
     public mutating func observe(_ stamp: UInt64) {

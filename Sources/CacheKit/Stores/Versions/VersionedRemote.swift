@@ -21,6 +21,10 @@ public protocol VersionedRemote: Sendable {
     /// Value, remaining life and record of each key, each read at one moment.
     func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView]
 
+    /// Last bytes and remaining life of each key's value, in order: one round trip that carries no values. They are not read
+    /// at one moment.
+    func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance]
+
     /// The remote's time, and what it says of itself.
     func survey() async throws(CacheError) -> RemoteSurvey
 

@@ -1,12 +1,12 @@
 import CacheKitCore
 import Synchronization
 
-/// Which rows of the local store that came from the remote may be out of date there: they are asked for before they are
-/// served, if the remote answers, and served as they are if it is away.
+/// Which rows of the local store may be out of date at the remote: they are asked for before they are served, if the remote
+/// answers, and served as they are if it is away. Changes that the remote has not got yet are never asked for.
 ///
 /// Two things make a row unverified. A gap, during which changes were not heard of: every row up to the store's last
-/// sequence of that time. And a key that was heard to have changed: that row, until it was read from the remote after it.
-/// Held in memory only; what is marked is bounded, and past the bound counts as a gap.
+/// sequence of that time. And a key that was heard to have changed. Either way until the remote was asked after it.
+/// Held in memory only and bounded: past the bound, marks count as a gap, and what was verified since one is forgotten.
 final class UnverifiedRows: Sendable {
     /// What a row is worth.
     enum Standing {
@@ -32,16 +32,20 @@ final class UnverifiedRows: Sendable {
         var isGapOpen = false
         var through = ChangeSequence.zero
         var marks: [Hash128: Mark] = [:]
+        /// Keys whose rows are from before the gap and were verified after it.
+        var verified: Set<Hash128> = []
 
         mutating func open() {
             moment += 1
             lastGap = moment
             isGapOpen = true
+            verified = []
             // The others are covered by the gap.
             marks = marks.filter(\.value.isGone)
         }
 
         mutating func mark(_ hash: Hash128, _ mark: Mark) {
+            verified.remove(hash)
             if marks.count >= UnverifiedRows.maximumMarks, marks[hash] == nil {
                 open()
                 marks = [:]
@@ -52,7 +56,15 @@ final class UnverifiedRows: Sendable {
 
     static let maximumMarks = 65_536
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    /// - Parameter isGapOpen: whether every row counts as older than a gap: what changed before the file was opened was not
+    ///   heard of.
+    init(isGapOpen: Bool = false) {
+        var state = State()
+        if isGapOpen { state.open() }
+        self.state = Mutex(state)
+    }
 
     /// Taken before the remote is asked.
     var moment: Moment { state.withLock { $0.moment } }
@@ -82,11 +94,38 @@ final class UnverifiedRows: Sendable {
         }
     }
 
-    /// What the row of a key is worth that came from the remote.
+    /// What the row of a key is worth, unless it is a change that the remote has not got.
     func standing(_ hash: Hash128, _ sequence: ChangeSequence) -> Standing {
         state.withLock { state in
             if let mark = state.marks[hash] { return mark.isGone ? .gone : .unverified }
-            return state.isGapOpen || sequence <= state.through ? .unverified : .verified
+            guard state.isGapOpen || sequence <= state.through else { return .verified }
+            return state.verified.contains(hash) ? .verified : .unverified
+        }
+    }
+
+    /// The remote was asked for a key at `moment`, and its row stands.
+    func stands(_ hash: Hash128, asked moment: Moment) {
+        state.withLock { state in
+            guard state.lastGap <= moment, state.marks[hash].map({ $0.moment <= moment }) ?? true else { return }
+            state.marks[hash] = nil
+            if state.verified.count >= Self.maximumMarks { state.verified = [] }
+            state.verified.insert(hash)
+        }
+    }
+
+    /// Every row was compared with the remote, or marked, beginning at `moment`.
+    func compared(since moment: Moment) {
+        state.withLock { state in
+            guard state.lastGap <= moment, !state.isGapOpen else { return }
+            state.through = .zero
+            state.verified = []
+        }
+    }
+
+    /// What is unverified: rows up to a sequence, less those verified since, and so many others.
+    var extent: (through: ChangeSequence, verified: Int, marked: Int) {
+        state.withLock { state in
+            (state.isGapOpen ? ChangeSequence(.max) : state.through, state.verified.count, state.marks.count)
         }
     }
 

@@ -1,0 +1,264 @@
+import CacheKitCore
+import Logging
+
+/// A key that the remote is asked for.
+struct RemoteQuestion: Sendable {
+    /// What the local store has of it.
+    struct Row: Sendable {
+        var entry: StoredEntry
+        /// Whether the remote has said that it has no such key, so that the row is not served.
+        var isKnownGone: Bool
+    }
+
+    var index: Int
+    var key: CacheKey
+    var hash: Hash128
+    var ticket: MemoryTier.Shard.Ticket
+    var row: Row?
+
+    /// What is served while the remote is away.
+    func fallback(at now: Timestamp) -> MemoryEntry? {
+        guard let row, !row.isKnownGone, row.entry.isLive(at: now) else { return nil }
+        return MemoryEntry(row.entry)
+    }
+}
+
+/// Asking the remote, and taking in what it says. The remote being away is a counted miss; being refused throws.
+extension Cache {
+    /// One question per key at a time, whoever asks.
+    func readRemoteOnce(_ question: RemoteQuestion) async throws(CacheError) -> MemoryEntry? {
+        do {
+            return try await remoteReads.run(RemoteReadKey(hash: question.hash, ticket: question.ticket)) {
+                try await self.readRemote([question])[0]
+            }
+        } catch {
+            throw CacheError(wrapping: error)
+        }
+    }
+
+    /// The live entries of keys of which memory and local store could not say enough, in order.
+    func readRemote(_ questions: [RemoteQuestion]) async throws(CacheError) -> [MemoryEntry?] {
+        guard let remote else { return questions.map { _ in nil } }
+        // Before the question: what the remote says of a remaining life is counted from no later than that.
+        let now = clock.now()
+        do {
+            guard let local else { return try await readRemoteOnly(questions, remote, now) }
+            return try await verify(questions, local, remote, now)
+        } catch  where error.isRemoteAway || error.isRefusal {
+            let held = questions.map { heldMeanwhile($0) }
+            // Being refused throws, unless everything is held that was asked for.
+            guard error.isRemoteAway || held.allSatisfy({ $0 != nil }) else { throw error }
+            counters.remoteFailures.count(questions.count)
+            return held
+        }
+    }
+
+    /// What is served of an unverified entry while the remote is away. It stays unverified.
+    func heldMeanwhile(_ question: RemoteQuestion) -> MemoryEntry? {
+        let now = clock.now()
+        // With a local store, what memory holds is in there too.
+        guard local == nil else { return question.fallback(at: now) }
+        return memory.shard(question.hash).unverifiedEntry(question.hash, now: now)
+    }
+
+    // MARK: Without a local store
+
+    private func readRemoteOnly(
+        _ questions: [RemoteQuestion], _ remote: any RemoteStore, _ now: Timestamp
+    ) async throws(CacheError) -> [MemoryEntry?] {
+        let answers = try await remote.read(questions.map(\.key))
+        var entries: [MemoryEntry?] = []
+        for (question, answer) in zip(questions, answers) {
+            guard let answer else {
+                counters.remoteMisses.count()
+                memory.shard(question.hash).dropUnverified(question.hash, ticket: question.ticket)
+                entries.append(nil)
+                continue
+            }
+            counters.remoteHits.count()
+            let change = try recognised(answer, question.key, now)
+            let entry = MemoryEntry(
+                bytes: answer.value, form: change.form, mode: change.mode, expiresAt: change.expiresAt,
+                staleAt: change.staleAt, sequence: .zero)
+            memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    /// A value from the remote as it is kept; opened once if it is sealed.
+    private func recognised(
+        _ entry: RemoteEntry, _ key: CacheKey, _ now: Timestamp
+    ) throws(CacheError) -> LocalChange {
+        let policy = registry.policy(for: key)
+        let form = try sealer.recognise(entry.value, key: key, mode: policy.mode)
+        return LocalChange(
+            key: key, value: entry.value, form: form, mode: policy.mode,
+            expiresAt: now.advanced(by: entry.remaining ?? policy.ttl))
+    }
+
+    // MARK: With one
+
+    /// Checks rows against the remote, takes in what is newer there, and gives what then stands.
+    private func verify(
+        _ questions: [RemoteQuestion], _ local: any LocalStore, _ remote: any RemoteStore, _ now: Timestamp
+    ) async throws(CacheError) -> [MemoryEntry?] {
+        let asked = unverified.moment
+        var findings: [RowFinding?] = try await glance(questions, remote, now)
+        let unsure = findings.indices.filter { findings[$0] == nil }
+        if !unsure.isEmpty {
+            let views = try await remote.inspect(unsure.map { questions[$0].key })
+            for (index, view) in zip(unsure, views) {
+                let question = questions[index]
+                let mayBeLost = synchronizer?.mayHaveLost(question.key) ?? false
+                findings[index] = RowFinding(question.row?.entry, view, recordsMayBeLost: mayBeLost, now: now)
+            }
+        }
+        return try await take(findings.map { $0 ?? .unknown }, of: questions, local, asked: asked, now)
+    }
+
+    /// What can be told without the values: that sealed ones are still those that are held.
+    private func glance(
+        _ questions: [RemoteQuestion], _ remote: any RemoteStore, _ now: Timestamp
+    ) async throws(CacheError) -> [RowFinding?] {
+        var findings = [RowFinding?](repeating: nil, count: questions.count)
+        let sealed = questions.indices.filter { index in
+            guard let row = questions[index].row?.entry, case .sealed = row.form else { return false }
+            return row.isLive(at: now)
+        }
+        guard !sealed.isEmpty else { return findings }
+        for (index, glance) in zip(sealed, try await remote.glance(sealed.map { questions[$0].key })) {
+            guard let row = questions[index].row?.entry, let value = row.value, let tail = glance.tail,
+                try ValueFingerprint(of: value, form: row.form) == tail
+            else { continue }
+            findings[index] = .stands(until: glance.remaining.map { now.advanced(by: $0) })
+        }
+        return findings
+    }
+
+    /// A row that was changed by what was found.
+    private struct Take {
+        var index: Int
+        var fill: RemoteFill
+    }
+
+    private func take(
+        _ findings: [RowFinding], of questions: [RemoteQuestion], _ local: any LocalStore,
+        asked: UnverifiedRows.Moment, _ now: Timestamp
+    ) async throws(CacheError) -> [MemoryEntry?] {
+        var entries = [MemoryEntry?](repeating: nil, count: questions.count)
+        var takes: [Take] = []
+        for (index, finding) in findings.enumerated() {
+            let question = questions[index]
+            if case .replaced = finding { counters.remoteHits.count() } else { countMissOrHit(finding, question, now) }
+            if let fill = try fill(finding, question, now) {
+                takes.append(Take(index: index, fill: fill))
+                continue
+            }
+            entries[index] = question.fallback(at: now)
+            switch finding {
+            case .behind:
+                if synchronizer?.mayHaveLost(question.key) == false { synchronizer?.suspectLoss() }
+                unverified.stands(question.hash, asked: asked)
+            case .stands: if question.row != nil { unverified.stands(question.hash, asked: asked) }
+            default: continue
+            }
+            keepInMemory(entries[index], question)
+        }
+        try await store(takes, questions, local, asked: asked, into: &entries)
+        return entries
+    }
+
+    private func countMissOrHit(_ finding: RowFinding, _ question: RemoteQuestion, _ now: Timestamp) {
+        let isThere = finding != .unknown && question.fallback(at: now) != nil
+        if case .gone = finding { counters.remoteMisses.count() } else if isThere {
+            counters.remoteHits.count()
+        } else {
+            counters.remoteMisses.count()
+        }
+    }
+
+    /// What a finding writes to the store; `nil` for nothing.
+    private func fill(
+        _ finding: RowFinding, _ question: RemoteQuestion, _ now: Timestamp
+    ) throws(CacheError) -> RemoteFill? {
+        let row = question.row?.entry
+        switch finding {
+        case .replaced(let entry, let version):
+            return RemoteFill(
+                change: try recognised(entry, question.key, now), version: version, expected: row?.sequence)
+        case .gone(let version, let forgottenAt):
+            let end = version > .unknown ? now.advanced(by: configuration.tombstoneLifetime) : now
+            let mode = row?.mode ?? registry.policy(for: question.key).mode
+            return RemoteFill(
+                change: LocalChange(
+                    key: question.key, value: nil, form: .plain, mode: mode, expiresAt: forgottenAt ?? end),
+                version: version, expected: row?.sequence)
+        case .stands(let end?):
+            // Somebody shortened the life there; a little less is only the way here.
+            guard let row, row.isLive(at: now), end < row.expiresAt.advanced(by: .seconds(-1)) else { return nil }
+            return RemoteFill(
+                change: LocalChange(
+                    key: question.key, value: row.value, form: row.form, mode: row.mode, expiresAt: end,
+                    staleAt: min(row.staleAt, end)), version: row.version, expected: row.sequence)
+        case .stands, .behind, .unknown: return nil
+        }
+    }
+
+    /// Stores what was found, unless a change made here meanwhile decides otherwise: then that is the answer.
+    private func store(
+        _ takes: [Take], _ questions: [RemoteQuestion], _ local: any LocalStore, asked: UnverifiedRows.Moment,
+        into entries: inout [MemoryEntry?]
+    ) async throws(CacheError) {
+        guard !takes.isEmpty else { return }
+        let stored: [Bool]
+        do {
+            stored = try await local.fill(takes.map(\.fill))
+        } catch {
+            // A full disk must not keep a value from whoever asked for it, nor let what has gone be served.
+            counters.storeFailures.count(takes.count)
+            configuration.logger.warning(
+                "what the remote said was not kept in the local store", metadata: ["error": "\(error)"])
+            for take in takes {
+                entries[take.index] = MemoryEntry(take.fill)
+                if take.fill.change.value == nil { unverified.absent(questions[take.index].hash, asked: asked) }
+            }
+            return
+        }
+        let rows = try await local.read(takes.map { questions[$0.index].key })
+        let now = clock.now()
+        for (position, (take, row)) in zip(takes, rows).enumerated() {
+            let question = questions[take.index]
+            if stored[position] { unverified.found(question.hash, asked: asked) }
+            guard let row else {
+                dropFromMemory(question)
+                continue
+            }
+            // A row that does not give way is a change which waits, or was set aside for a person: it stands until then.
+            if !stored[position], row.origin == .local { unverified.stands(question.hash, asked: asked) }
+            let entry = row.isLive(at: now) ? MemoryEntry(row) : nil
+            entries[take.index] = entry
+            let isVerified = unverified.standing(question.hash, row.sequence) == .verified
+            if entry == nil { dropFromMemory(question) } else if isVerified { keepInMemory(entry, question) }
+        }
+    }
+
+    private func keepInMemory(_ entry: MemoryEntry?, _ question: RemoteQuestion) {
+        guard let entry else { return dropFromMemory(question) }
+        memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
+    }
+
+    private func dropFromMemory(_ question: RemoteQuestion) {
+        memory.shard(question.hash).dropUnverified(question.hash, ticket: question.ticket)
+    }
+}
+
+extension MemoryEntry {
+    /// What is served of a fill that could not be kept; `nil` for a tombstone.
+    fileprivate init?(_ fill: RemoteFill) {
+        guard let value = fill.change.value else { return nil }
+        self.init(
+            bytes: value, form: fill.change.form, mode: fill.change.mode, expiresAt: fill.change.expiresAt,
+            staleAt: fill.change.staleAt, sequence: .zero)
+    }
+}

@@ -1,0 +1,165 @@
+import CacheKitCore
+import Logging
+
+/// The read path: memory, local store, remote store; each tier that missed is filled on the way back.
+extension Cache {
+    /// The live entry of a key, from the first tier that has one.
+    func entry(for key: CacheKey, isCounted: Bool = true) async throws(CacheError) -> MemoryEntry? {
+        let hash = Hash128(key)
+        if let entry = memory.entry(hash, now: clock.now(), isCounted: isCounted) { return entry }
+        return try await entryBelowMemory(key, hash)
+    }
+
+    /// The live entry of a key that memory does not hold.
+    func entryBelowMemory(_ key: CacheKey, _ hash: Hash128) async throws(CacheError) -> MemoryEntry? {
+        try lifecycle.requireOpen()
+        guard local != nil || remote != nil else { return nil }
+        let ticket = memory.shard(hash).ticket(hash)
+        switch try await readLocal([key], [ticket])[0] {
+        case .found(let entry): return entry
+        case .absent: return nil
+        case .askRemote(let row):
+            guard remote != nil else { return nil }
+            return try await readRemoteOnce(
+                RemoteQuestion(index: 0, key: key, hash: hash, ticket: ticket, row: row))
+        }
+    }
+
+    /// The live entries of many keys: one round trip per tier, and a second one to the remote for what has changed there.
+    func entries(for keys: [CacheKey]) async throws(CacheError) -> [MemoryEntry?] {
+        let hashes = keys.map(Hash128.init)
+        let now = clock.now()
+        var found = hashes.map { memory.entry($0, now: now) }
+        try lifecycle.requireOpen()
+        let missing = keys.indices.filter { found[$0] == nil }
+        guard !missing.isEmpty, local != nil || remote != nil else { return found }
+        let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
+        let answers = try await readLocal(missing.map { keys[$0] }, tickets)
+        var questions: [RemoteQuestion] = []
+        for (position, answer) in zip(missing.indices, answers) {
+            switch answer {
+            case .found(let entry): found[missing[position]] = entry
+            case .absent: break
+            case .askRemote(let row):
+                let index = missing[position]
+                questions.append(
+                    RemoteQuestion(
+                        index: index, key: keys[index], hash: hashes[index], ticket: tickets[position], row: row))
+            }
+        }
+        guard remote != nil, !questions.isEmpty else { return found }
+        for (question, entry) in zip(questions, try await readRemote(questions)) { found[question.index] = entry }
+        return found
+    }
+
+    // MARK: Local
+
+    private enum LocalAnswer {
+        case found(MemoryEntry)
+        /// A change that the remote has not seen says that there is nothing.
+        case absent
+        /// The remote is asked; with what the store has, if anything.
+        case askRemote(RemoteQuestion.Row?)
+    }
+
+    private func readLocal(_ keys: [CacheKey], _ tickets: [MemoryTier.Shard.Ticket]) async throws(CacheError)
+        -> [LocalAnswer]
+    {
+        guard let local else { return keys.map { _ in .askRemote(nil) } }
+        if let gap = unverified.openGap { unverified.close(gap, through: try await local.lastSequence()) }
+        let rows = try await local.read(keys)
+        let now = clock.now()
+        var watermark: ChangeSequence?
+        var answers: [LocalAnswer] = []
+        answers.reserveCapacity(keys.count)
+        for (index, row) in rows.enumerated() {
+            guard let row else {
+                counters.localMisses.count()
+                answers.append(.askRemote(nil))
+                continue
+            }
+            let hash = Hash128(keys[index])
+            let entry = row.isLive(at: now) ? MemoryEntry(row) : nil
+            let standing = remote == nil ? .verified : unverified.standing(hash, row.sequence)
+            // What the remote has not got is newer than anything it holds of it.
+            var isPending = false
+            if remote != nil, row.origin == .local, entry == nil || standing != .verified {
+                if watermark == nil { watermark = try await local.watermark() }
+                isPending = row.sequence > watermark ?? .zero
+            }
+            if let entry, standing == .verified || isPending {
+                counters.localHits.count()
+                memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
+                answers.append(.found(entry))
+                continue
+            }
+            counters.localMisses.count()
+            answers.append(
+                isPending ? .absent : .askRemote(RemoteQuestion.Row(entry: row, isKnownGone: standing == .gone)))
+        }
+        return answers
+    }
+
+    /// Whether each key has a live entry; of keys that this node does not hold the remote sends no values.
+    func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
+        let hashes = keys.map(Hash128.init)
+        let now = clock.now()
+        var found = hashes.map { memory.entry($0, now: now) != nil }
+        let missing = keys.indices.filter { !found[$0] }
+        guard !missing.isEmpty else { return found }
+        try lifecycle.requireOpen()
+        guard local != nil || remote != nil else { return found }
+        let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
+        var questions: [RemoteQuestion] = []
+        for (position, answer) in try await readLocal(missing.map { keys[$0] }, tickets).enumerated() {
+            let index = missing[position]
+            switch answer {
+            case .found: found[index] = true
+            case .absent: break
+            case .askRemote(let row):
+                questions.append(
+                    RemoteQuestion(
+                        index: index, key: keys[index], hash: hashes[index], ticket: tickets[position], row: row))
+            }
+        }
+        guard let remote, !questions.isEmpty else { return found }
+        // Where there is a row, the remote's having something is not the whole answer.
+        let held = questions.filter { $0.row != nil }
+        if !held.isEmpty {
+            for (question, entry) in zip(held, try await readRemote(held)) { found[question.index] = entry != nil }
+            questions.removeAll { $0.row != nil }
+            if questions.isEmpty { return found }
+        }
+        do {
+            for (question, isThere) in zip(questions, try await remote.contains(questions.map(\.key))) {
+                found[question.index] = isThere
+            }
+        } catch  where error.isRemoteAway {
+            counters.remoteFailures.count(questions.count)
+            for question in questions { found[question.index] = heldMeanwhile(question) != nil }
+        }
+        return found
+    }
+}
+
+extension CacheError {
+    /// Whether this says that the remote can't be asked now, which reading treats as a miss.
+    var isRemoteAway: Bool {
+        switch code {
+        case .remoteUnavailable, .remoteTimeout, .remoteNotReady, .mayHaveBeenApplied: true
+        default: false
+        }
+    }
+
+    /// Whether the remote answers and does not let this client in.
+    var isRefusal: Bool { code == .remoteAuthentication || code == .remoteRejected }
+
+    /// The error itself if it is ours, a cancellation as such, anything else as a fault.
+    init(wrapping error: any Error) {
+        switch error {
+        case let error as CacheError: self = error
+        case is CancellationError: self = CacheError(.cancelled, "the calling task was cancelled", cause: error)
+        default: self = CacheError(.internalFault, "an unexpected error; please report it", cause: error)
+        }
+    }
+}
