@@ -15,8 +15,8 @@ public final class Cache: Sendable {
     let registry: NamespaceRegistry
     let counters = CacheCounters()
     let unverified: UnverifiedRows
-    let remoteReads = SingleFlight<RemoteReadKey, MemoryEntry?>()
-    let loads = SingleFlight<LoadKey, any Sendable>()
+    let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
+    let loads: SingleFlight<LoadKey, any Sendable>
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -53,6 +53,8 @@ public final class Cache: Sendable {
         var configuration = configuration
         configuration.clock = clock
         self.configuration = configuration
+        remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        loads = SingleFlight(executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
         let sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)

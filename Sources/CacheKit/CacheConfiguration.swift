@@ -20,6 +20,8 @@ public struct CacheConfiguration: Sendable {
     public var maintenanceInterval: Duration = .seconds(1)
     /// Where time comes from.
     public var clock: any CacheClock = .system
+    /// Where work runs that several callers share; the default pool for `nil`. A simulation has its own.
+    package var sharedWorkExecutor: (any TaskExecutor)?
     /// Where the cache logs; never a key name, a tenant or a value.
     public var logger = Logger(label: "cachekit")
 

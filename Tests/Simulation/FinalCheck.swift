@@ -35,7 +35,7 @@ struct FinalCheck {
         if row.sequence == sequence {
             if file.isPending(row) { violate("a change is still pending", key) }
             if hasLost { violate("a change has lost and still stands", key) }
-        } else if !hasLost {
+        } else if !hasLost, !node.pulledOver.sequences.contains(sequence) {
             violate("an acknowledged change was replaced without a conflict", key)
         }
     }

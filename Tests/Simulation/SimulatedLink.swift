@@ -15,6 +15,14 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
     var isDead = false
     private(set) var mostInFlight = 0
     private var inFlight = 0
+    private(set) var following = RemoteFollowing.idle
+    /// Who is told of changes, and over the how-manieth connection.
+    private var follower: (@Sendable (RemoteInvalidation) -> Void)?
+    private var connection = 0
+    private var isHearing = false
+    /// When the last message arrives: none overtakes another.
+    private var lastArrival: Int64 = 0
+    private var glances: [CacheKey: RemoteGlance] = [:]
     /// The highest mark of each bucket that was acknowledged; for whoever breaks that.
     private var acknowledged: [Int: UInt64] = [:]
 
@@ -127,19 +135,23 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         try await carry { [world] in
             world.remote.read { cells, now in
                 keys.map {
-                    RemoteView(
-                        entry: cells.entry($0, at: now),
-                        record: cells.buckets[SimulatedRemote.bucket(of: $0)]?.records[$0])
+                    let record = cells.buckets[SimulatedRemote.bucket(of: $0)]?.records[$0]
+                    return RemoteView(
+                        entry: cells.entry($0, at: now), record: world.sabotage == .readsWithoutRecords ? nil : record)
                 }
             }
         }
     }
 
     func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] {
-        try await inspect(keys).map { view in
-            RemoteGlance(
+        let views = try await inspect(keys)
+        return zip(keys, views).map { key, view in
+            let glance = RemoteGlance(
                 tail: view.entry.flatMap { ValueFingerprint(bytes: $0.value.suffix(16)) },
                 remaining: view.entry?.remaining)
+            guard world.sabotage == .glancesOnce else { return glance }
+            glances[key] = glances[key] ?? glance
+            return glances[key] ?? glance
         }
     }
 
@@ -166,7 +178,46 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
     }
 
     func ping() async throws(CacheError) { _ = try await survey() }
-    func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async {}
-    var following: RemoteFollowing { .absent }
     func close() async {}
+
+    // MARK: Hearing of changes
+
+    func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async {
+        world.remote.add(self)
+        follower = body
+        while !Task.isCancelled, !isDead {
+            if !isHearing, !isCut, !world.remote.isDown {
+                connection += 1
+                isHearing = true
+                following = .active
+                let epoch = world.remote.epoch
+                // Whatever changes from now on is told.
+                body(.everything)
+                while isHearing, !Task.isCancelled, !isDead, epoch == world.remote.epoch, !world.remote.isDown {
+                    guard (try? await wait(200)) != nil else { break }
+                }
+                isHearing = false
+                following = .lost(away)
+            }
+            guard (try? await wait(200)) != nil else { break }
+        }
+        world.remote.remove(self)
+    }
+
+    /// Something has changed at the remote: whoever follows is told a little later, or the connection is lost.
+    func hear(_ change: RemoteInvalidation) {
+        guard isHearing else { return }
+        if world.sabotage == .losesInvalidations, world.chance(30) { return }
+        let delay = Int64(1 + world.number(below: world.hasFaults && world.chance(5) ? 800 : 20))
+        lastArrival = max(lastArrival, world.time.milliseconds + delay)
+        let sent = connection
+        world.time.after(lastArrival - world.time.milliseconds) { [self] in
+            guard isHearing, sent == connection else { return }
+            guard !isCut, !isDead else {
+                isHearing = false
+                return
+            }
+            follower?(change)
+        }
+    }
 }

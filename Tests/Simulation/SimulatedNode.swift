@@ -4,10 +4,10 @@ import CacheKitSync
 import CacheKitTesting
 import Logging
 
-/// A machine with a file, a clock of its own, and the real engine.
+/// A machine with a file, a clock of its own, and a real cache.
 ///
 /// Unchecked: see ``VirtualTime``.
-final class SimulatedNode: @unchecked Sendable {
+final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked Sendable {
     let name: String
     let clock: MachineClock
     private let world: World
@@ -16,11 +16,17 @@ final class SimulatedNode: @unchecked Sendable {
     private(set) var file: SimulatedFile
     private(set) var store: WatchedStore?
     private(set) var link: SimulatedLink
-    private var engine: (any Synchronizer)?
+    private var cache: Cache?
     private var task: Task<Void, Never>?
-    private var corrected: CorrectedClock
+    private(set) var isRunning = false
+    /// Counts starts, so that what was begun in an earlier one is told from what goes on now.
+    private var life = 0
     /// The last change of each key that was acknowledged to a user.
     private(set) var acknowledged: [CacheKey: ChangeSequence] = [:]
+    /// Changes that had their outcome before something read from the remote took their place.
+    let pulledOver = PulledOver()
+    /// The highest version of each key that a user was shown.
+    private var shown: [CacheKey: Version] = [:]
     /// For whoever breaks durability: the file as it was before its last commits.
     private var olderFile: SimulatedFile?
 
@@ -32,11 +38,9 @@ final class SimulatedNode: @unchecked Sendable {
         self.file = file
         clock = MachineClock(world.time)
         link = SimulatedLink(world)
-        corrected = CorrectedClock(clock)
     }
 
     var identity: UInt64 { store?.base.file.node ?? file.node }
-    var isRunning: Bool { store != nil }
     var isIdle: Bool {
         store.map { store in !store.base.file.rows.values.contains { store.base.file.isPending($0) } } ?? true
     }
@@ -45,44 +49,64 @@ final class SimulatedNode: @unchecked Sendable {
         file.rows[key].map { $0.sequence >= sequence } ?? false
     }
 
+    func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? {
+        let base = SimulatedLocalStore(
+            clock: context.clock, file: file, isRelaxed: isRelaxed, seed: UInt64(world.number(below: 1 << 62)))
+        let store = WatchedStore(base, world, pulledOver, name: name)
+        self.store = store
+        return store
+    }
+
+    func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)? { link }
+
     func start() {
-        guard store == nil else { return }
+        guard !isRunning else { return }
+        isRunning = true
+        life += 1
+        let life = life
         let faults = (link.faultPercent, link.isCut)
         link = SimulatedLink(world)
         (link.faultPercent, link.isCut) = faults
-        corrected = CorrectedClock(clock)
-        let store = WatchedStore(
-            SimulatedLocalStore(
-                clock: corrected, file: file, isRelaxed: isRelaxed, seed: UInt64(world.number(below: 1 << 62))),
-            world, name: name)
-        self.store = store
-        let logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
-        let context = SynchronizerContext(local: store, remote: link, clock: corrected, logger: logger) {
-            _, _ throws(CacheError) in RemoteValue(mode: .native, form: .plain, timeToLive: .seconds(3600))
+        var settings = CacheConfiguration()
+        settings.clock = clock
+        settings.defaultMode = .interop
+        settings.coherenceInterval = .seconds(5)
+        settings.maintenanceInterval = .seconds(60)
+        settings.memory.shards = 1
+        settings.sharedWorkExecutor = world.time
+        settings.logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
+        task = world.time.start { [self, settings] in
+            do {
+                let cache = try await Cache(
+                    local: self, remote: self, sync: .writeBehind(configuration),
+                    encryption: .secure(key: .keyring(World.keyring.get())), configuration: settings)
+                guard self.life == life, isRunning else { return }
+                self.cache = cache
+                await cache.run()
+            } catch {
+                if self.life == life, isRunning { world.violate("\(name) could not be started: \(error)") }
+            }
         }
-        guard let engine = try? WriteBehind.writeBehind(configuration).makeSynchronizer(context) else {
-            return world.violate("the engine could not be made")
-        }
-        self.engine = engine
-        task = world.time.start { await engine.run() }
     }
 
     /// Dies as by `kill -9`, or with the power.
     func crash(losesPower: Bool) {
-        guard let store else { return }
+        guard isRunning else { return }
         world.note("\(name) dies")
-        file = losesPower ? store.base.fileAfterPowerCut : store.base.file
+        if let store { file = losesPower ? store.base.fileAfterPowerCut : store.base.file }
         if world.sabotage == .acknowledgesBeforeCommitting, let olderFile { file = olderFile }
         if losesPower, isRelaxed {
             // What was not synced may be lost; the numbers are not used again.
             acknowledged = acknowledged.filter { holds($0.key, $0.value) }
             for (key, row) in file.rows where row.origin == .local { acknowledged[key] = row.sequence }
+            shown = [:]
         }
         link.isDead = true
         task?.cancel()
-        world.time.start { await store.close() }
-        self.store = nil
-        engine = nil
+        if let store { world.time.start { await store.close() } }
+        store = nil
+        cache = nil
+        isRunning = false
     }
 
     /// Ends in good order; what is pending stays.
@@ -91,24 +115,62 @@ final class SimulatedNode: @unchecked Sendable {
         if let store { file = store.base.file }
     }
 
-    func commit(_ key: CacheKey, _ value: [UInt8]?, life: Duration) {
-        guard let store, let engine else { return }
-        let change = LocalChange(
-            key: key, value: value, form: .plain, mode: .native, expiresAt: corrected.now().advanced(by: life))
+    /// Sets a key, or deletes it.
+    func commit(_ key: CacheKey, _ payload: [UInt8]?, life: Duration) {
+        guard let store, let cache else { return }
         if world.chance(50) { olderFile = store.base.file }
         world.time.start { [self] in
-            guard let sequence = try? await store.commit([change]).first else { return }
+            do {
+                if let payload {
+                    try await cache.bytes.set(payload, for: key, ttl: life)
+                } else {
+                    try await cache.bytes.delete(key)
+                }
+            } catch { return }
             // Who died in between acknowledged nothing.
-            guard self.store === store else { return }
+            guard self.store === store, let sequence = store.committed[key] else { return }
             acknowledged[key] = max(acknowledged[key] ?? .zero, sequence)
-            engine.wake()
         }
+    }
+
+    /// Reads a key; what a user was shown is never followed by something older.
+    func read(_ key: CacheKey) {
+        guard cache != nil else { return }
+        world.time.start { [self] in _ = await value(of: key) }
+    }
+
+    /// What a user is shown; the outer `nil` where nothing could be.
+    func value(of key: CacheKey) async -> [UInt8]?? {
+        guard let cache else { return nil }
+        let (life, floor) = (life, shown[key])
+        let payload: [UInt8]?
+        do {
+            payload = try await cache.bytes.get(key)
+        } catch {
+            if isRunning, self.life == life { world.violate("\(name), \(key.string): a read failed: \(error)") }
+            return nil
+        }
+        guard isRunning, self.life == life else { return nil }
+        guard let payload else { return .some(nil) }
+        world.note("\(name) reads \(key.string): \(World.number(of: payload))")
+        guard let version = world.versions[payload] else {
+            // What somebody without versions wrote has no place in their order.
+            if world.foreign.contains(payload) { shown[key] = nil }
+            return payload
+        }
+        if let floor, version < floor {
+            world.violate("\(name), \(key.string): \(World.number(of: payload)) was read after something newer")
+        }
+        shown[key] = max(shown[key] ?? .unknown, version)
+        return payload
     }
 
     /// Takes over another machine's file as it is now, while that one goes on with it.
     func copy(_ other: SimulatedNode, writing key: CacheKey) {
         guard let theirs = other.store?.base.file else { return }
         crash(losesPower: false)
+        shown = [:]
+        pulledOver.sequences = other.pulledOver.sequences
         world.note("\(name) gets a copy of \(other.name)'s file")
         world.hasCopies = true
         file = theirs
@@ -119,8 +181,15 @@ final class SimulatedNode: @unchecked Sendable {
         clock.skew = .seconds(-86_400)
         other.clock.skew = .seconds(-86_400)
         start()
-        for (index, node) in [self, other].enumerated() {
-            node.commit(key, [0xCC, UInt8(index)], life: .seconds(30 * 86_400))
+        world.time.after(2) { [world] in
+            for node in [self, other] { node.commit(key, world.nextPayload(), life: .seconds(30 * 86_400)) }
         }
     }
+}
+
+/// Changes that had their outcome before something read from the remote took their place.
+///
+/// Unchecked: see ``VirtualTime``.
+final class PulledOver: @unchecked Sendable {
+    var sequences: Set<ChangeSequence> = []
 }

@@ -41,6 +41,13 @@ final class SimulatedRemote: @unchecked Sendable {
     /// When something was lost last.
     private(set) var lostAt = Timestamp(milliseconds: 0)
 
+    /// Who is told of what changes.
+    private var listeners: [SimulatedLink] = []
+
+    func add(_ listener: SimulatedLink) { listeners.append(listener) }
+    func remove(_ listener: SimulatedLink) { listeners.removeAll { $0 === listener } }
+    private func tell(_ change: RemoteInvalidation) { for listener in listeners { listener.hear(change) } }
+
     init(clock: MachineClock) {
         self.clock = clock
     }
@@ -78,6 +85,10 @@ final class SimulatedRemote: @unchecked Sendable {
             switch verdict {
             case .applied:
                 check(write, over: before[index], isLost: isLost, world)
+                if case .put(let value, _) = write.action, let payload = world.payload(of: value, for: write.key) {
+                    world.versions[payload] = write.version
+                }
+                tell(.keys([write.key]))
                 accepted[write.key, default: []].insert(write.accepted)
                 writers[write.key] = .version(write.version)
             case .foreign:
@@ -121,16 +132,21 @@ final class SimulatedRemote: @unchecked Sendable {
         remember()
         cells.cells[key] = .init(value: value, expiresAt: life.map { clock.now().advanced(by: $0) })
         writers[key] = .foreign(at: clock.now())
+        tell(.keys([key]))
     }
 
     func foreignDelete(_ key: CacheKey) {
         remember()
         cells.cells[key] = nil
         writers[key] = .foreign(at: clock.now())
+        tell(.keys([key]))
     }
 
     /// Everything is lost.
-    func flush() { lose { $0 = VersionedCells() } }
+    func flush() {
+        lose { $0 = VersionedCells() }
+        tell(.everything)
+    }
 
     /// The records and marks of a bucket are lost, its values are not.
     func loseBucket(_ bucket: Int) { lose { $0.buckets[bucket] = nil } }
@@ -139,6 +155,7 @@ final class SimulatedRemote: @unchecked Sendable {
     func evict(_ key: CacheKey) {
         cells.cells[key] = nil
         if writers[key] != nil { writers[key] = .foreign(at: clock.now()) }
+        tell(.keys([key]))
     }
 
     /// Back to what it was so long ago: a failover that loses its tail, a restart from a dump.
@@ -173,7 +190,7 @@ extension VersionedWrite {
 extension VersionedWrite.Action {
     fileprivate var name: String {
         switch self {
-        case .put(let value, _): "put \(value.first ?? 0)"
+        case .put: "put"
         case .delete: "delete"
         case .expire: "expire"
         }

@@ -21,11 +21,10 @@ public struct Simulation {
     private let world: World
     private let keys: [CacheKey]
     private var nodes: [SimulatedNode] = []
-    private var counter: UInt8 = 0
 
     private init(_ seed: UInt64, _ sabotage: Sabotage?) throws {
         self.seed = seed
-        world = World(seed: seed, sabotage: sabotage)
+        world = try World(seed: seed, sabotage: sabotage)
         let count = 3 + world.number(below: 5)
         keys = try (0..<count).map { try CacheKey("n:\($0)") }
         var configuration = SyncConfiguration()
@@ -79,6 +78,7 @@ public struct Simulation {
         // What the remote lost is found out when marks are compared.
         guard advance(by: 90_000) else { return }
         if !nodes.allSatisfy(\.isIdle) { world.violate("changes are pending again without a fault") }
+        guard Agreement(nodes, keys, world).check(advance) else { return }
         for node in nodes { node.stop() }
         guard advance(by: 10_000) else { return }
         for node in nodes { FinalCheck(node, world).run() }
@@ -108,11 +108,17 @@ public struct Simulation {
         }
     }
 
-    private mutating func act() {
+    private func act() {
         let node = nodes[world.number(below: nodes.count)]
         let key = keys[world.number(below: keys.count)]
         switch world.number(below: 100) {
-        case 0..<48: write(node, key)
+        case 0..<38: write(node, key)
+        case 38..<48:
+            // Several at once share one question.
+            for _ in 0..<(1 + world.number(below: 3)) { node.read(key) }
+            // While the answer is under way, the key is written.
+            guard world.chance(30) else { return }
+            world.time.after(Int64(1 + world.number(below: 30))) { [self] in commit(node, key) }
         case 48..<56: foreignWrite(key)
         case 56..<64:
             node.link.isCut.toggle()
@@ -133,6 +139,12 @@ public struct Simulation {
             let age = Int64(500 + world.number(below: 30_000))
             world.note("the remote comes back to what it was \(age) ms ago")
             world.remote.comeBack(to: age)
+            // Users read on, whatever happens.
+            for node in nodes {
+                for key in keys where world.chance(50) {
+                    world.time.after(Int64(world.number(below: 3_000))) { node.read(key) }
+                }
+            }
         case 93..<95:
             world.note("a bucket is lost")
             world.remote.loseBucket(world.number(below: SimulatedRemote.bucketCount))
@@ -144,38 +156,39 @@ public struct Simulation {
         }
     }
 
-    private mutating func write(_ node: SimulatedNode, _ key: CacheKey) {
+    private func write(_ node: SimulatedNode, _ key: CacheKey) {
         commit(node, key)
         // Users write a key again while its change is on its way, or has just lost.
         guard world.chance(30) else { return }
-        let (first, value) = (counter, UInt8(world.number(below: 256)))
         let rest = Int64(1 + world.number(below: 120))
         world.time.after(rest) { [world] in
             world.note("\(node.name) sets \(key.string) again")
-            node.commit(key, [first, value, 0xEE], life: .seconds(3_600))
+            node.commit(key, world.nextPayload(), life: .seconds(3_600))
         }
     }
 
-    private mutating func commit(_ node: SimulatedNode, _ key: CacheKey) {
-        counter &+= 1
+    private func commit(_ node: SimulatedNode, _ key: CacheKey) {
         let life = Duration.seconds(world.chance(20) ? 1 + world.number(below: 20) : 3_600)
         if world.chance(25) {
             world.note("\(node.name) deletes \(key.string)")
-            node.commit(key, nil, life: .seconds(7 * 86_400))
+            node.commit(key, nil, life: .zero)
         } else {
-            world.note("\(node.name) sets \(key.string) to \(counter) for \(life)")
-            node.commit(key, [counter, UInt8(world.number(below: 256))], life: life)
+            let payload = world.nextPayload()
+            world.note("\(node.name) sets \(key.string) to \(World.number(of: payload)) for \(life)")
+            node.commit(key, payload, life: life)
         }
     }
 
-    private mutating func foreignWrite(_ key: CacheKey) {
+    private func foreignWrite(_ key: CacheKey) {
         if world.chance(30) {
             world.note("somebody else deletes \(key.string)")
             world.remote.foreignDelete(key)
         } else {
-            counter &+= 1
-            world.note("somebody else sets \(key.string) to \(counter)")
-            world.remote.foreignSet(key, [0xFF, counter], life: world.chance(50) ? .seconds(3_600) : nil)
+            let payload = world.nextPayload()
+            world.foreign.insert(payload)
+            world.note("somebody else sets \(key.string) to \(World.number(of: payload))")
+            world.remote.foreignSet(
+                key, world.sealed(payload, for: key), life: world.chance(50) ? .seconds(3_600) : nil)
         }
     }
 

@@ -9,11 +9,16 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
     let base: SimulatedLocalStore
     private let world: World
     private let name: String
+    private let pulledOver: PulledOver
+    private var committedValues: [ChangeSequence: [UInt8]?] = [:]
+    /// The last change of each key that was committed.
+    private(set) var committed: [CacheKey: ChangeSequence] = [:]
     /// The largest part of the feed that was held at a time, in changes.
     private(set) var mostLoaded = 0
 
-    init(_ base: SimulatedLocalStore, _ world: World, name: String) {
+    init(_ base: SimulatedLocalStore, _ world: World, _ pulledOver: PulledOver, name: String) {
         self.base = base
+        self.pulledOver = pulledOver
         self.world = world
         self.name = name
     }
@@ -22,6 +27,10 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
     func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
         let before = base.file.rows
         let sequences = try await base.commit(changes)
+        for (change, sequence) in zip(changes, sequences) {
+            committed[change.key] = max(committed[change.key] ?? .zero, sequence)
+            committedValues[sequence] = change.value
+        }
         if world.sabotage == .reusesAVersion, world.chance(30) {
             base.alterFile { file in
                 for change in changes {
@@ -55,6 +64,9 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
                 setAside.contains(row.sequence) || world.remote.accepted[key]?.contains(row.accepted) == true
                 || world.remote.expired[key]?.contains(row.version) == true
             if !isDone { world.violate("\(name) settled a change that has no outcome") }
+            if let value = committedValues[row.sequence], value != row.value {
+                world.violate("\(name) settled a change with another value than was committed")
+            }
         }
         try await base.settle(settlement)
     }
@@ -74,6 +86,28 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
             base.alterFile { $0.conflicts = kept }
         }
         return replaced
+    }
+
+    func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
+        var rows = try await base.read(keys)
+        if world.sabotage == .forgetsVersionsOfRows { for index in rows.indices { rows[index]?.version = .unknown } }
+        return rows
+    }
+
+    @discardableResult
+    func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] {
+        let before = base.file
+        if world.sabotage == .forgetsWhatWasRead, world.chance(30) { return fills.map { _ in true } }
+        let stored = try await base.fill(fills)
+        for (fill, isStored) in zip(fills, stored) {
+            let key = fill.change.key
+            guard let row = before.rows[key], row.origin == .local else { continue }
+            if isStored { pulledOver.sequences.insert(row.sequence) }
+            if !isStored, world.sabotage == .fillsOverPendingChanges {
+                base.alterFile { $0.rows[key]?.value = fill.change.value }
+            }
+        }
+        return stored
     }
 
     func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {

@@ -20,8 +20,18 @@ final class World: @unchecked Sendable {
     var hasCopies = false
     /// Whether what others wrote wins, as is the default.
     var foreignWins = true
+    /// The version under which each value took effect at the remote; every value is written once.
+    var versions: [[UInt8]: Version] = [:]
+    /// Values that somebody without versions wrote.
+    var foreign: Set<[UInt8]> = []
+    private var lastNumber = 0
+    /// What everybody who writes values without versions seals them with.
+    private let cipher: TenantCipher
 
-    init(seed: UInt64, sabotage: Sabotage?) {
+    static let keyring = Result { try Keyring(current: MasterKey(bytes: [UInt8](repeating: 7, count: 32))) }
+
+    init(seed: UInt64, sabotage: Sabotage?) throws {
+        cipher = try TenantCipher(keyring: Self.keyring.get(), tenant: CacheConfiguration().tenant)
         time = VirtualTime(seed: seed &+ 1)
         clock = MachineClock(time)
         random = SeededRandom(seed: seed)
@@ -38,6 +48,30 @@ final class World: @unchecked Sendable {
     func note(_ event: @autoclosure () -> String) {
         if events.count < 5_000 { events.append("\(time.milliseconds) ms: \(event())") }
     }
+
+    /// A value as another SDK would write it: MessagePack `bin`, sealed.
+    func sealed(_ payload: [UInt8], for key: CacheKey) -> [UInt8] {
+        let sealed = try? cipher.seal([0xC4, UInt8(payload.count)] + payload, key: key, compressed: false)
+        return sealed ?? []
+    }
+
+    /// What a sealed value holds.
+    func payload(of sealed: [UInt8], for key: CacheKey) -> [UInt8]? {
+        guard let fingerprint = try? cipher.fingerprint(opening: sealed, key: key, compressed: false) else {
+            return nil
+        }
+        let document = try? cipher.open(sealed, key: key, compressed: false, fingerprint: fingerprint)
+        return document.map { Array($0.dropFirst(2)) }
+    }
+
+    /// A value that nobody has written yet.
+    func nextPayload() -> [UInt8] {
+        lastNumber += 1
+        return stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: lastNumber >> $0) }
+    }
+
+    /// What a value is called in what happened.
+    static func number(of payload: [UInt8]) -> Int { payload.reduce(0) { $0 << 8 | Int($1) } }
 
     /// True so many times in a hundred.
     func chance(_ percent: Int) -> Bool { number(below: 100) < percent }
@@ -75,4 +109,16 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case acknowledgesBeforeCommitting
     /// Values are stored without a record.
     case writesWithoutRecords
+    /// Now and then nobody hears that a key was changed.
+    case losesInvalidations
+    /// Whoever reads is not told of versions in the remote.
+    case readsWithoutRecords
+    /// Whoever reads does not know the versions of its rows, so that older values are taken for newer ones.
+    case forgetsVersionsOfRows
+    /// What was read takes the place of a change that waits.
+    case fillsOverPendingChanges
+    /// What was read is said to be kept, and is not.
+    case forgetsWhatWasRead
+    /// A key is said to hold what it held when it was asked for first.
+    case glancesOnce
 }

@@ -25,8 +25,12 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Where actions run; the default pool for `nil`.
+    private let executor: (any TaskExecutor)?
 
-    init() {}
+    init(executor: (any TaskExecutor)? = nil) {
+        self.executor = executor
+    }
 
     /// How many actions are running.
     var count: Int { state.withLock { $0.flights.count } }
@@ -65,7 +69,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             return id
         }
         if let flightID {
-            let task = Task { [self] in
+            let task = Task(executorPreference: executor) { [self] in
                 let result: Result<Value, any Error>
                 do { result = .success(try await action()) } catch { result = .failure(error) }
                 land(key, flightID, result)

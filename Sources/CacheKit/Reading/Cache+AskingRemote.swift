@@ -171,7 +171,9 @@ extension Cache {
 
     private func countMissOrHit(_ finding: RowFinding, _ question: RemoteQuestion, _ now: Timestamp) {
         let isThere = finding != .unknown && question.fallback(at: now) != nil
-        if case .gone = finding { counters.remoteMisses.count() } else if isThere {
+        if case .gone = finding {
+            counters.remoteMisses.count()
+        } else if isThere {
             counters.remoteHits.count()
         } else {
             counters.remoteMisses.count()

@@ -121,7 +121,7 @@ public struct LocalChange: Sendable {
 public struct RemoteFill: Sendable {
     /// Key, bytes and expiry, as for a write made here; without a value, that nothing is there.
     public var change: LocalChange
-    /// The version that it has at least, as the remote's record says; ``Version/unknown`` where there is no record.
+    /// Its version, as the remote's record says; ``Version/unknown`` for a value that somebody without versions wrote.
     public var version: Version
     /// The sequence that the row had before the remote was asked; `nil` if there was none. The fill is stored only if
     /// that still holds and the row is synchronised.

@@ -4,10 +4,10 @@
 enum RowFinding: Sendable, Equatable {
     /// It is what the remote has, or stands for it; its life ends then at the latest.
     case stands(until: Timestamp?)
-    /// Something else is there now, of at least this version.
-    case replaced(RemoteEntry, atLeast: Version)
-    /// Nothing is there any more: deleted, expired, or replaced by something that has gone, too.
-    case gone(atLeast: Version, forgottenAt: Timestamp?)
+    /// Something else is there now, of this version.
+    case replaced(RemoteEntry, Version)
+    /// Nothing is there any more, as of this version: deleted, expired, or replaced by something that has gone, too.
+    case gone(Version, forgottenAt: Timestamp?)
     /// The remote is behind the row: it lost what it had.
     case behind
     /// Nothing is there, and what the remote knew may be lost: the row stands, and stays unverified.
@@ -22,45 +22,45 @@ enum RowFinding: Sendable, Equatable {
             return
         }
         if let entry = view.entry {
-            self = Self.weigh(row, entry, view.record, recordsMayBeLost, now)
+            self = Self.weigh(row, entry, view, recordsMayBeLost, now)
         } else if let record = view.record {
             self = Self.weigh(row, absentBeside: record, now)
         } else if row.isLive(at: now) {
             let isUnknown = recordsMayBeLost && row.version > .unknown
-            self = isUnknown ? .unknown : .gone(atLeast: row.version, forgottenAt: nil)
+            self = isUnknown ? .unknown : .gone(row.version, forgottenAt: nil)
         } else {
             self = .stands(until: nil)
         }
     }
 
     private static func weighWithoutRow(_ view: RemoteView) -> RowFinding {
-        if let entry = view.entry { return .replaced(entry, atLeast: view.record?.version ?? .unknown) }
+        if let entry = view.entry { return .replaced(entry, view.version) }
         // Kept, so that what was deleted is not served again should the remote forget that it was.
         guard let record = view.record, record.kind == .tombstone else { return .stands(until: nil) }
-        return .gone(atLeast: record.version, forgottenAt: record.expiresAt)
+        return .gone(record.version, forgottenAt: record.expiresAt)
     }
 
     private static func weigh(
-        _ row: StoredEntry, _ entry: RemoteEntry, _ record: RemoteRecord?, _ recordsMayBeLost: Bool, _ now: Timestamp
+        _ row: StoredEntry, _ entry: RemoteEntry, _ view: RemoteView, _ recordsMayBeLost: Bool, _ now: Timestamp
     ) -> RowFinding {
         let end = entry.remaining.map { now.advanced(by: $0) }
-        let newest = max(record?.version ?? .unknown, row.version)
+        let isLive = row.isLive(at: now)
         if row.value == entry.value {
-            return row.isLive(at: now) ? .stands(until: end) : .replaced(entry, atLeast: newest)
+            return isLive ? .stands(until: end) : .replaced(entry, max(view.version, row.version))
         }
-        guard let record else {
-            // What the remote lost is sent to it again first; until then nobody can tell which of the two is newer.
-            return recordsMayBeLost && row.version > .unknown ? .unknown : .replaced(entry, atLeast: newest)
+        let recorded = view.record?.version ?? .unknown
+        if recorded < row.version {
+            // What was lost is sent to the remote again first; until then nobody can tell which of the two is newer.
+            if view.record == nil, recordsMayBeLost { return .unknown }
+            // A change whose life ended before it was sent may never have taken effect there.
+            let hasTakenEffect = isLive || row.isTombstone || row.origin == .remote || recordsMayBeLost
+            // Before what the remote has lost since; not a value that somebody without versions wrote over the record.
+            let isFormer = view.version > .unknown || row.base.contains { $0.isOf(entry.value) }
+            if hasTakenEffect, isFormer { return .behind }
         }
-        if record.kind == .value, record.fingerprint.isOf(entry.value) {
-            if record.version < row.version { return .behind }
-            // One version is one value: this one was sealed anew since.
-            let isSame = record.version == row.version && row.isLive(at: now)
-            return isSame ? .stands(until: end) : .replaced(entry, atLeast: record.version)
-        }
-        // Written without a version, after the record; or before what the remote has lost since.
-        let isFormer = record.version < row.version && row.base.contains { $0.isOf(entry.value) }
-        return isFormer ? .behind : .replaced(entry, atLeast: newest)
+        // One version is one value: this one was sealed anew since.
+        if isLive, view.version > .unknown, view.version == row.version { return .stands(until: end) }
+        return .replaced(entry, view.version)
     }
 
     private static func weigh(
@@ -69,13 +69,13 @@ enum RowFinding: Sendable, Equatable {
         if record.version < row.version { return row.isLive(at: now) ? .behind : .stands(until: nil) }
         if record.kind == .tombstone {
             let isKnown = row.isTombstone && row.version == record.version
-            return isKnown ? .stands(until: nil) : .gone(atLeast: record.version, forgottenAt: record.expiresAt)
+            return isKnown ? .stands(until: nil) : .gone(record.version, forgottenAt: record.expiresAt)
         }
         guard row.isLive(at: now) else { return .stands(until: nil) }
         // Evicted there, or deleted by somebody without versions: they can't be told apart.
         let isThisValue = record.version == row.version || row.value.map { record.fingerprint.isOf($0) } ?? false
         return isThisValue && record.expiresAt > now
-            ? .stands(until: nil) : .gone(atLeast: record.version, forgottenAt: nil)
+            ? .stands(until: nil) : .gone(record.version, forgottenAt: nil)
     }
 }
 

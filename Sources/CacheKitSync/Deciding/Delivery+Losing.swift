@@ -18,7 +18,7 @@ extension Delivery {
             items[index].phase = .resolve(
                 Resolution(
                     sequence: items[index].change.entry.sequence, winner: winner,
-                    version: view.record?.version ?? .unknown, loss: loss))
+                    version: view.version, loss: loss))
         }
     }
 

@@ -122,7 +122,7 @@ public struct Resolution: Sendable {
     public var sequence: ChangeSequence
     /// What takes its place, as if read from the remote; without a value, a tombstone. A value is stored only after it was opened.
     public var winner: LocalChange
-    /// The version that the winner has at least, as the remote's record says; a change of this node gets one of its own.
+    /// The winner's version, as the remote's record says; a change of this node gets one of its own.
     public var version: Version
     /// Why it lost.
     public var loss: Loss

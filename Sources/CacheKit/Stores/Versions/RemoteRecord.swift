@@ -33,6 +33,13 @@ public struct RemoteView: Sendable {
     /// The record beside it; `nil` if there is none.
     public var record: RemoteRecord?
 
+    /// The version of what is there; ``Version/unknown`` where somebody without versions wrote it, and where a value is missing.
+    public var version: Version {
+        guard let record else { return .unknown }
+        guard let entry else { return record.kind == .tombstone ? record.version : .unknown }
+        return record.kind == .value && record.fingerprint.isOf(entry.value) ? record.version : .unknown
+    }
+
     /// What the remote holds for a key.
     public init(entry: RemoteEntry?, record: RemoteRecord?) {
         self.entry = entry
