@@ -19,6 +19,7 @@ extension Cache {
                 if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
             if let remote { group.addTask { await remote.follow { self.take($0) } } }
+            if local != nil, remote != nil { group.addTask { await self.reconcileInBackground() } }
             group.addTask { await self.exportMetrics() }
             await lifecycle.waitUntilClosed()
             group.cancelAll()
@@ -140,7 +141,8 @@ extension Cache {
     private func exportMetrics() async {
         while !Task.isCancelled, !lifecycle.isShutDown {
             let status = try? await synchronizer?.status()
-            exporter.withLock { $0.export(statistics, status: status) }
+            let verification = await verification()
+            exporter.withLock { $0.export(statistics, status: status, verification, now: clock.now()) }
             do { try await clock.sleep(for: .seconds(10)) } catch { break }
         }
         exporter.withLock { $0.export(statistics, status: nil) }

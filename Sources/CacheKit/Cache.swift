@@ -15,6 +15,8 @@ public final class Cache: Sendable {
     let registry: NamespaceRegistry
     let counters = CacheCounters()
     let unverified: UnverifiedRows
+    /// When all rows were last compared with the remote.
+    let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
     let lifecycle: CacheLifecycle

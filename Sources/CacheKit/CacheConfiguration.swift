@@ -18,6 +18,10 @@ public struct CacheConfiguration: Sendable {
     public var coherenceInterval: Duration = .milliseconds(50)
     /// How often a running cache sweeps and evicts in the local store. Default one second, at least 10 ms.
     public var maintenanceInterval: Duration = .seconds(1)
+    /// When all rows of the local store are compared with the remote.
+    public var reconciling = ReconcileConfiguration()
+    /// Where random shares of waits come from, 0 to 1; tests give their own.
+    public var jitter: @Sendable () -> Double = { .random(in: 0..<1) }
     /// Where time comes from.
     public var clock: any CacheClock = .system
     /// Where work runs that several callers share; the default pool for `nil`. A simulation has its own.
@@ -44,6 +48,7 @@ public struct CacheConfiguration: Sendable {
         try check((1...1024).contains(memory.shards), "memory.shards lies between 1 and 1,024")
         try check(tombstoneLifetime > .zero, "tombstoneLifetime is positive")
         try check(coherenceInterval >= .milliseconds(5), "coherenceInterval is at least 5 milliseconds")
+        try reconciling.validate()
         try check(maintenanceInterval >= .milliseconds(10), "maintenanceInterval is at least 10 milliseconds")
     }
 }

@@ -132,6 +132,11 @@ extension SQLiteStore {
         ChangeSequence(try await read { reader throws(CacheError) in try reader.watermark().sequence })
     }
 
+    /// How many rows stand under changes up to one; reads that part of an index.
+    public func rowCount(through sequence: ChangeSequence) async throws(CacheError) -> Int {
+        try await reads.scan { reader throws(CacheError) in try reader.rowCount(through: sequence) }
+    }
+
     /// How much waits for the remote; linear in that.
     public func backlog() async throws(CacheError) -> Backlog {
         try await reads.scan { reader throws(CacheError) in try reader.backlog() }
@@ -149,6 +154,11 @@ extension SQLiteStore {
             try writer.maintain(accesses: times)
         }
         return isUnfinished || !accesses.isEmpty
+    }
+
+    /// Rows without their values, in the order of the file; see ``LocalStore/heldRows(after:limit:)``.
+    public func heldRows(after cursor: RowCursor?, limit: Int) async throws(CacheError) -> HeldRows {
+        try await reads.scan { reader throws(CacheError) in try reader.heldRows(after: cursor, limit: limit) }
     }
 
     /// Takes the pusher's lease: a lock on `<path>-lease`.

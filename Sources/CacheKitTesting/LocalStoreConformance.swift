@@ -30,6 +30,10 @@ public struct LocalStoreConformance: Sendable {
         case fillComparesAndSets
         /// A value from the remote never replaces a change that waits.
         case fillSparesPendingChanges
+        /// What is read from the remote keeps its version, and a change made over it gets one above.
+        case fillKeepsVersions
+        /// All rows but those that wait are met once, step by step, with what tells their values apart.
+        case walksHeldRows
         /// The watermark moves up only.
         case watermarkNeverFalls
         /// Dead letters are counted, and their rows stay.
@@ -102,6 +106,8 @@ public struct LocalStoreConformance: Sendable {
         case .keepsTombstones: try await keepsTombstones(store)
         case .fillComparesAndSets: try await fillComparesAndSets(store)
         case .fillSparesPendingChanges: try await fillSparesPendingChanges(store)
+        case .fillKeepsVersions: try await fillKeepsVersions(store)
+        case .walksHeldRows: try await walksHeldRows(store)
         case .watermarkNeverFalls: try await watermarkNeverFalls(store)
         case .settlesWithDeadLetters: try await settlesWithDeadLetters(store)
         case .countsBacklog: try await countsBacklog(store)

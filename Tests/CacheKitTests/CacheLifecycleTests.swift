@@ -73,7 +73,7 @@ struct CacheLifecycleTests {
     @Test func `run ends when the cache is shut down, without time moving`() async throws {
         let world = try await World(.allTiers)
         let run = Task { await world.cache.run() }
-        #expect(await eventually { world.clock.sleeperCount == 4 })
+        #expect(await eventually { world.clock.sleeperCount == 5 })
         await world.cache.shutdown()
         await run.value
         #expect(world.clock.sleeperCount == 0)

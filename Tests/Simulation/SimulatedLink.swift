@@ -155,6 +155,14 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         }
     }
 
+    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] {
+        try await inspect(keys).map { view in
+            RemoteTrace(
+                tail: view.entry.flatMap { ValueFingerprint(bytes: $0.value.suffix(16)) },
+                hasValue: view.entry != nil, record: view.record)
+        }
+    }
+
     func survey() async throws(CacheError) -> RemoteSurvey {
         try await carry { [world] in RemoteSurvey(time: world.now, evictsRecords: false) }
     }

@@ -1,4 +1,5 @@
 public import CacheKitCore
+import Synchronization
 
 /// What is well and what is not, in words for an operator.
 public struct CacheHealth: Sendable {
@@ -20,8 +21,18 @@ public struct CacheHealth: Sendable {
     public var following: RemoteFollowing
     /// The way to the remote; `nil` without a synchronizer.
     public var sync: SyncStatus?
+    /// How far the rows of the file are known to be what the remote has; `nil` without both.
+    public var verification: Verification?
     /// Sentences that each say what is wrong and what to do; empty when all is well.
     public var warnings: [String]
+}
+
+/// How far the rows of the file are known to be what the remote has.
+public struct Verification: Sendable, Equatable {
+    /// Rows that are asked for before they are served again, about: a row may be counted for a key that is not held.
+    public var unverifiedRows: Int
+    /// When all rows were last compared with the remote; `nil` if this cache never has.
+    public var lastComparison: Timestamp?
 }
 
 extension Cache {
@@ -57,7 +68,21 @@ extension Cache {
             warnings.append(Self.notFollowingWarning)
         }
         return CacheHealth(
-            local: localState, remote: remoteState, following: following, sync: sync, warnings: warnings)
+            local: localState, remote: remoteState, following: following, sync: sync,
+            verification: await verification(), warnings: warnings)
+    }
+
+    /// Asks the local store only where rows are from before a gap.
+    func verification() async -> Verification? {
+        guard let local, remote != nil else { return nil }
+        let extent = unverified.extent
+        var count = 0
+        if extent.through > .zero {
+            guard let rows = try? await local.rowCount(through: extent.through) else { return nil }
+            count = max(0, rows - extent.verified)
+        }
+        return Verification(
+            unverifiedRows: count + extent.marked, lastComparison: lastReconciledAt.withLock { $0 })
     }
 
     static let notFollowingWarning =

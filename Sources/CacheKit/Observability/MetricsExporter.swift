@@ -28,7 +28,8 @@ struct MetricsExporter {
 
     /// Exports the growth since the last time, and what is held and pending now.
     mutating func export(
-        _ statistics: CacheStatistics, status: SyncStatus?, factory: any MetricsFactory = MetricsSystem.factory
+        _ statistics: CacheStatistics, status: SyncStatus?, _ verification: Verification? = nil,
+        now: Timestamp = Timestamp(milliseconds: 0), factory: any MetricsFactory = MetricsSystem.factory
     ) {
         for (label, dimensions, path) in Self.counters {
             let growth = statistics[keyPath: path] - last[keyPath: path]
@@ -37,6 +38,13 @@ struct MetricsExporter {
         last = statistics
         Gauge(label: "cachekit_memory_bytes", factory: factory).record(statistics.memory.bytes)
         Gauge(label: "cachekit_memory_entries", factory: factory).record(statistics.memory.entries)
+        if let verification {
+            Gauge(label: "cachekit_unverified_rows", factory: factory).record(verification.unverifiedRows)
+            if let last = verification.lastComparison {
+                Gauge(label: "cachekit_seconds_since_comparison", factory: factory)
+                    .record(last.duration(to: now).wholeMilliseconds / 1000)
+            }
+        }
         guard let status else { return }
         Gauge(label: "cachekit_sync_pending_changes", factory: factory).record(status.backlog.changes)
         Gauge(label: "cachekit_sync_pending_bytes", factory: factory).record(status.backlog.bytes)

@@ -43,7 +43,7 @@ extension Cache {
         let now = clock.now()
         do {
             guard let local else { return try await readRemoteOnly(questions, remote, now) }
-            return try await verify(questions, local, remote, now)
+            return try await verify(questions, local, remote, now).entries
         } catch  where error.isRemoteAway || error.isRefusal {
             let held = questions.map { heldMeanwhile($0) }
             // Being refused throws, unless everything is held that was asked for.
@@ -99,10 +99,10 @@ extension Cache {
 
     // MARK: With one
 
-    /// Checks rows against the remote, takes in what is newer there, and gives what then stands.
-    private func verify(
+    /// Checks rows against the remote, takes in what is newer there, and gives what was found and what then stands.
+    func verify(
         _ questions: [RemoteQuestion], _ local: any LocalStore, _ remote: any RemoteStore, _ now: Timestamp
-    ) async throws(CacheError) -> [MemoryEntry?] {
+    ) async throws(CacheError) -> (findings: [RowFinding], entries: [MemoryEntry?]) {
         let asked = unverified.moment
         var findings: [RowFinding?] = try await glance(questions, remote, now)
         let unsure = findings.indices.filter { findings[$0] == nil }
@@ -114,7 +114,8 @@ extension Cache {
                 findings[index] = RowFinding(question.row?.entry, view, recordsMayBeLost: mayBeLost, now: now)
             }
         }
-        return try await take(findings.map { $0 ?? .unknown }, of: questions, local, asked: asked, now)
+        let found = findings.map { $0 ?? .unknown }
+        return (found, try await take(found, of: questions, local, asked: asked, now))
     }
 
     /// What can be told without the values: that sealed ones are still those that are held.
@@ -233,7 +234,7 @@ extension Cache {
             let question = questions[take.index]
             if stored[position] { unverified.found(question.hash, asked: asked) }
             guard let row else {
-                dropFromMemory(question)
+                memory.shard(question.hash).remove(question.hash)
                 continue
             }
             // A row that does not give way is a change which waits, or was set aside for a person: it stands until then.
@@ -241,7 +242,11 @@ extension Cache {
             let entry = row.isLive(at: now) ? MemoryEntry(row) : nil
             entries[take.index] = entry
             let isVerified = unverified.standing(question.hash, row.sequence) == .verified
-            if entry == nil { dropFromMemory(question) } else if isVerified { keepInMemory(entry, question) }
+            if entry == nil {
+                memory.shard(question.hash).invalidate(question.hash, below: row.sequence)
+            } else if isVerified {
+                keepInMemory(entry, question)
+            }
         }
     }
 

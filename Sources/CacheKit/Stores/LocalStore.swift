@@ -31,6 +31,12 @@ public protocol LocalStore: ChangeSettling {
     /// Unlike ``changes(after:origin:limit:byteLimit:)`` it goes past rows that do not authenticate, and counts them.
     func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys
 
+    /// Rows without their values, from a place on, `nil` for the first: each row that stands all the while is met once.
+    func heldRows(after cursor: RowCursor?, limit: Int) async throws(CacheError) -> HeldRows
+
+    /// How many rows stand under changes up to `sequence`.
+    func rowCount(through sequence: ChangeSequence) async throws(CacheError) -> Int
+
     /// The highest sequence committed, by any process.
     func lastSequence() async throws(CacheError) -> ChangeSequence
 

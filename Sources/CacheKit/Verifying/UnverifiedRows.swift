@@ -32,6 +32,7 @@ final class UnverifiedRows: Sendable {
         var isGapOpen = false
         var through = ChangeSequence.zero
         var marks: [Hash128: Mark] = [:]
+        var overflows = 0
         /// Keys whose rows are from before the gap and were verified after it.
         var verified: Set<Hash128> = []
 
@@ -49,6 +50,7 @@ final class UnverifiedRows: Sendable {
             if marks.count >= UnverifiedRows.maximumMarks, marks[hash] == nil {
                 open()
                 marks = [:]
+                overflows += 1
             }
             marks[hash] = mark
         }
@@ -112,6 +114,19 @@ final class UnverifiedRows: Sendable {
             state.verified.insert(hash)
         }
     }
+
+    /// The remote was asked for keys at `moment`, and their rows stand; for whoever says so of all rows in the end.
+    func stand(_ hashes: [Hash128], asked moment: Moment) {
+        state.withLock { state in
+            guard !state.marks.isEmpty, state.lastGap <= moment else { return }
+            for hash in hashes {
+                if let mark = state.marks[hash], mark.moment <= moment { state.marks[hash] = nil }
+            }
+        }
+    }
+
+    /// How often more was marked than is kept.
+    var overflows: Int { state.withLock { $0.overflows } }
 
     /// Every row was compared with the remote, or marked, beginning at `moment`.
     func compared(since moment: Moment) {

@@ -18,11 +18,7 @@ struct GlanceOperation: KeyedOperation {
 
     func encode(_ unit: ArraySlice<CacheKey>, into writer: inout RESPWriter) {
         for key in unit {
-            writer.begin(argumentCount: 4)
-            writer.append("GETRANGE")
-            writer.append(key.string)
-            writer.append("-16")
-            writer.append("-1")
+            Self.encodeTail(of: key, into: &writer)
             writer.begin(argumentCount: 2)
             writer.append("PTTL")
             writer.append(key.string)
@@ -50,7 +46,15 @@ struct GlanceOperation: KeyedOperation {
         }
     }
 
-    private static func tail(_ reply: RESPValue) throws(CacheError) -> ValueFingerprint? {
+    static func encodeTail(of key: CacheKey, into writer: inout RESPWriter) {
+        writer.begin(argumentCount: 4)
+        writer.append("GETRANGE")
+        writer.append(key.string)
+        writer.append("-16")
+        writer.append("-1")
+    }
+
+    static func tail(_ reply: RESPValue) throws(CacheError) -> ValueFingerprint? {
         switch reply {
         // A key that is not there has an empty range.
         case .bulkString(let bytes): return ValueFingerprint(bytes: bytes)

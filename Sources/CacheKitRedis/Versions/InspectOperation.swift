@@ -53,7 +53,7 @@ struct InspectOperation: KeyedOperation {
         }
     }
 
-    private static func record(_ reply: RESPValue) throws(CacheError) -> RemoteRecord? {
+    static func record(_ reply: RESPValue) throws(CacheError) -> RemoteRecord? {
         switch reply {
         case .null: return nil
         case .error(let text): throw .redisReply(text)

@@ -37,6 +37,11 @@ extension RedisStore {
         try await topology.perform(GlanceOperation(), keys)
     }
 
+    /// Last bytes and record of each key, from masters only, by `GETRANGE` and `HMGET`.
+    public func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] {
+        try await topology.perform(TraceOperation(buckets: buckets), keys)
+    }
+
     /// A master's `TIME`, and whether any of those asked so far may evict keys without an expiry.
     public func survey() async throws(CacheError) -> RemoteSurvey { try await surveyor.survey(topology) }
 

@@ -56,6 +56,16 @@ final class Reader: @unchecked Sendable {
         return backlog
     }
 
+    func rowCount(through sequence: ChangeSequence) throws(CacheError) -> Int {
+        var count = 0
+        for table in RowTable.allCases {
+            let select = try connection.prepare("SELECT count(*) FROM \(table.name) WHERE change_seq <= ?1")
+            try select.bind(Int64(clamping: sequence.number), at: 1)
+            if try select.step() { count += Int(select.integer(0)) }
+        }
+        return count
+    }
+
     /// Counts over the whole file.
     func statistics() throws(CacheError) -> LocalStoreStatistics {
         var statistics = LocalStoreStatistics(

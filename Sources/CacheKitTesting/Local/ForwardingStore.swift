@@ -37,6 +37,14 @@ extension ForwardingStore {
         try await base.changedKeys(after: after, limit: limit)
     }
     /// As the store behind it.
+    public func heldRows(after cursor: RowCursor?, limit: Int) async throws(CacheError) -> HeldRows {
+        try await base.heldRows(after: cursor, limit: limit)
+    }
+    /// As the store behind it.
+    public func rowCount(through sequence: ChangeSequence) async throws(CacheError) -> Int {
+        try await base.rowCount(through: sequence)
+    }
+    /// As the store behind it.
     public func lastSequence() async throws(CacheError) -> ChangeSequence { try await base.lastSequence() }
     /// As the store behind it.
     public func watermark() async throws(CacheError) -> ChangeSequence { try await base.watermark() }

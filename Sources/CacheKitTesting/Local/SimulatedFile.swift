@@ -60,7 +60,8 @@ public struct SimulatedFile: Sendable {
         }
         rows[change.key] = StoredEntry(
             value: change.value, form: change.value == nil ? .plain : change.form, mode: change.mode,
-            version: origin == .local ? Version(stamp: clock.next(at: now), node: node) : version, sequence: ChangeSequence(sequence),
+            version: origin == .local ? Version(stamp: clock.next(at: now), node: node) : version,
+            sequence: ChangeSequence(sequence),
             origin: origin,
             expiresAt: change.expiresAt, staleAt: change.staleAt, base: base)
         return ChangeSequence(sequence)

@@ -55,6 +55,15 @@ extension SimulatedRemoteStore {
         }
     }
 
+    /// Last bytes and record of each value.
+    public func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] {
+        try await inspect(keys).map { view in
+            RemoteTrace(
+                tail: view.entry.flatMap { ValueFingerprint(bytes: $0.value.suffix(16)) },
+                hasValue: view.entry != nil, record: view.record)
+        }
+    }
+
     /// The clock that the store was given.
     public func survey() async throws(CacheError) -> RemoteSurvey {
         try asking { _, now in RemoteSurvey(time: now, evictsRecords: false) }

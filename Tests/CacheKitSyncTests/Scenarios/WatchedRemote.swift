@@ -45,6 +45,7 @@ final class WatchedRemote: RemoteStore {
     func push(_ pushes: [BucketPush]) async throws(CacheError) -> [BucketAnswer] { try await remote.push(pushes) }
     func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] { try await remote.inspect(keys) }
     func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] { try await remote.glance(keys) }
+    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] { try await remote.trace(keys) }
     func sweep(bucket: Int, from cursor: UInt64, endedBefore time: Timestamp) async throws(CacheError) -> SweepStep {
         try await remote.sweep(bucket: bucket, from: cursor, endedBefore: time)
     }

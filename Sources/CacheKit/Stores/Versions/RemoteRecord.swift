@@ -60,3 +60,20 @@ public struct RemoteGlance: Sendable, Equatable {
         self.remaining = remaining
     }
 }
+
+/// What tells, without the value, which version of a key the remote has.
+public struct RemoteTrace: Sendable, Equatable {
+    /// The last 16 bytes of the value, as a fingerprint; `nil` if there is none, or a shorter one.
+    public var tail: ValueFingerprint?
+    /// Whether there is a value at all.
+    public var hasValue: Bool
+    /// The record beside it; `nil` if there is none.
+    public var record: RemoteRecord?
+
+    /// What tells one version from another.
+    public init(tail: ValueFingerprint?, hasValue: Bool, record: RemoteRecord?) {
+        self.tail = tail
+        self.hasValue = hasValue
+        self.record = record
+    }
+}

@@ -25,6 +25,10 @@ public protocol VersionedRemote: Sendable {
     /// at one moment.
     func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance]
 
+    /// Last bytes and record of each key, in order: what ``glance(_:)`` gives, with the version in the place of the life.
+    /// Keys of one bucket beside each other cost least.
+    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace]
+
     /// The remote's time, and what it says of itself.
     func survey() async throws(CacheError) -> RemoteSurvey
 
