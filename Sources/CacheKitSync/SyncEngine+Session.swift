@@ -43,9 +43,13 @@ extension SyncEngine {
             (state.machine.needsMarks, state.machine.sending.node, state.machine.ledger.expected.keys.sorted())
         }
         if needsMarks {
+            let asked = clock.uptime()
             let marks = buckets.isEmpty ? [] : try await remote.marks(of: node, in: buckets)
             let found = Array(zip(buckets, marks))
-            state.withLock { $0.machine.compared(found.map { (bucket: $0.0, mark: $0.1) }) }
+            state.withLock { state in
+                state.machine.compared(found.map { (bucket: $0.0, mark: $0.1) })
+                state.marksFoundAt = asked
+            }
         }
         let (needsFence, note) = state.withLock { ($0.needsFence, $0.machine.sending.fence) }
         if needsFence {

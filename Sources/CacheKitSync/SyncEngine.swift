@@ -16,6 +16,8 @@ final class SyncEngine: Synchronizer {
         var needsFence: Bool
         var evictsRecords: Bool?
         var marksComparedAt: Duration?
+        /// When marks were last asked for and found; `nil` for never.
+        var marksFoundAt: Duration?
         var runs = 0
         var isStandingBy = false
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
@@ -81,9 +83,12 @@ final class SyncEngine: Synchronizer {
         committed.set()
     }
 
-    func mayHaveLost(_ key: CacheKey) -> Bool {
+    func mayHaveLost(_ key: CacheKey, since suspicion: Duration?) -> Bool {
         let bucket = remote.bucket(of: key)
-        return state.withLock { $0.machine.mayHaveLost(bucket) }
+        return state.withLock { state in
+            guard let suspicion else { return state.machine.mayHaveLost(bucket) }
+            return state.marksFoundAt.map { $0 < suspicion } ?? true || state.machine.ledger.lost[bucket] != nil
+        }
     }
 
     func run() async {

@@ -54,6 +54,10 @@ final class Agreement: @unchecked Sendable {
             if let end = cell.expiresAt, end < world.now.advanced(by: .seconds(90)) { return }
             let held = cell.value.flatMap { world.payload(of: $0, for: key) }
             guard held != shown else { return }
+            // Told in full by whoever replays the seed.
+            world.note(
+                "\(node.name) has \(file.rows[key].map { "\($0.version) \($0.origin) \($0.isTombstone) ends \($0.expiresAt.milliseconds - world.now.milliseconds) base \($0.base.count)" } ?? "no row"), the record is \(record.map { "\($0.version) \($0.kind)" } ?? "missing")"
+            )
             world.violate(
                 "\(node.name), \(key.string): shows \(number), the remote has \(held.map { World.number(of: $0) } ?? 0)"
             )

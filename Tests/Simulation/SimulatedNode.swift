@@ -74,6 +74,7 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
         settings.maintenanceInterval = .seconds(60)
         settings.memory.shards = 1
         settings.sharedWorkExecutor = world.time
+        settings.jitter = configuration.jitter
         settings.logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
         task = world.time.start { [self, settings] in
             do {

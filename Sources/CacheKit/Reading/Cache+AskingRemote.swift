@@ -110,12 +110,34 @@ extension Cache {
             let views = try await remote.inspect(unsure.map { questions[$0].key })
             for (index, view) in zip(unsure, views) {
                 let question = questions[index]
-                let mayBeLost = synchronizer?.mayHaveLost(question.key) ?? false
-                findings[index] = RowFinding(question.row?.entry, view, recordsMayBeLost: mayBeLost, now: now)
+                findings[index] = RowFinding(
+                    question.row?.entry, view, recordsMayBeLost: recordsMayBeLost(question, view), now: now)
             }
         }
         let found = findings.map { $0 ?? .unknown }
         return (found, try await take(found, of: questions, local, asked: asked, now))
+    }
+
+    /// A record is kept for longer than the value lives: where it is missing beside a row that had one, the remote has lost
+    /// it, though nobody may have noticed yet. What to think of that is left until marks were compared.
+    private func recordsMayBeLost(_ question: RemoteQuestion, _ view: RemoteView) -> Bool {
+        guard let synchronizer else { return false }
+        guard let row = question.row?.entry, row.version > .unknown, view.record == nil else {
+            unverified.trusts(question.hash)
+            return synchronizer.mayHaveLost(question.key, since: nil)
+        }
+        let suspicion = unverified.suspects(question.hash, at: clock.uptime())
+        guard synchronizer.mayHaveLost(question.key, since: suspicion) else {
+            unverified.trusts(question.hash)
+            return false
+        }
+        suspectLoss(of: question.key)
+        return true
+    }
+
+    private func suspectLoss(of key: CacheKey) {
+        // Not while one is being looked into: that would begin anew each time.
+        if synchronizer?.mayHaveLost(key, since: nil) == false { synchronizer?.suspectLoss() }
     }
 
     /// What can be told without the values: that sealed ones are still those that are held.
@@ -159,10 +181,12 @@ extension Cache {
             entries[index] = question.fallback(at: now)
             switch finding {
             case .behind:
-                if synchronizer?.mayHaveLost(question.key) == false { synchronizer?.suspectLoss() }
+                suspectLoss(of: question.key)
                 unverified.stands(question.hash, asked: asked)
             case .stands: if question.row != nil { unverified.stands(question.hash, asked: asked) }
-            default: continue
+            default:
+                unverified.doubt(question.hash, asked: asked)
+                continue
             }
             keepInMemory(entries[index], question)
         }

@@ -12,7 +12,7 @@ public struct HeldRow: Sendable {
     public var fingerprint: ValueFingerprint
     /// Whether the value is sealed, so that its last bytes are its fingerprint.
     public var isSealed: Bool
-    /// Bytes of the value; 0 for a tombstone.
+    /// Bytes of the value as it lies in the store, perhaps some more than a read gives; 0 for a tombstone.
     public var byteCount: Int
     /// Whether this is a versioned delete.
     public var isTombstone: Bool

@@ -15,9 +15,9 @@ public protocol Synchronizer: Sendable {
     /// Says that the remote may have lost something: it was flushed, or was out of sight. Cheap, never waits.
     func suspectLoss()
 
-    /// Whether the remote may have lost what it knew of a key: its bucket did, or it was out of sight since marks were
-    /// compared. Cheap, never waits.
-    func mayHaveLost(_ key: CacheKey) -> Bool
+    /// Whether the remote may have lost what it knew of a key: its bucket did, or marks were not compared since it was out of
+    /// sight; with a `suspicion`, a time of the clock's ``CacheClock/uptime()``, since then. Cheap, never waits.
+    func mayHaveLost(_ key: CacheKey, since suspicion: Duration?) -> Bool
 
     /// Lets changes be committed, at once or when there is room; asked before each commit.
     ///

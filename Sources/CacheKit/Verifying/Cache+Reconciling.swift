@@ -66,9 +66,10 @@ extension Cache {
     ) async throws(CacheError) {
         let now = clock.now()
         let asked = unverified.moment
-        // Rows that are not live are asked for when they are read, whatever is known of them.
+        // Deletes are asked for when they are read, whatever is known of them. Values whose life is over are compared: by a
+        // clock that is put right later it is not.
         let rows = page.rows.filter { row in
-            !row.isTombstone && row.expiresAt > now && (prefix.isEmpty || row.key.string.hasPrefix(prefix))
+            !row.isTombstone && (prefix.isEmpty || row.key.string.hasPrefix(prefix))
         }
         report.compared += rows.count
         let sealed = rows.filter(\.isSealed)
@@ -105,15 +106,12 @@ extension Cache {
             do {
                 try await pull(keys, local, remote, &report)
             } catch  where !error.isRemoteAway && !error.isRefusal {
-                guard keys.count > 1 else {
-                    report.unopened += 1
-                    continue
-                }
                 // One value that does not open must not keep the others from being pulled.
                 for key in keys {
                     do {
                         try await pull([key], local, remote, &report)
                     } catch  where error.code == .authenticationFailed || error.code == .invalidEnvelope {
+                        unverified.doubt(Hash128(key), asked: unverified.moment)
                         report.unopened += 1
                     }
                 }
@@ -130,8 +128,11 @@ extension Cache {
         let entries = try await local.read(keys)
         var questions: [RemoteQuestion] = []
         for (index, entry) in entries.enumerated() {
-            // Gone, or over, since the page was read.
-            guard let entry, entry.isLive(at: now) else { continue }
+            // Gone since the page was read, or over.
+            guard let entry, entry.isLive(at: now) else {
+                if entry != nil { unverified.doubt(hashes[index], asked: unverified.moment) }
+                continue
+            }
             questions.append(
                 RemoteQuestion(
                     index: index, key: keys[index], hash: hashes[index], ticket: tickets[index],

@@ -33,6 +33,8 @@ final class UnverifiedRows: Sendable {
         var through = ChangeSequence.zero
         var marks: [Hash128: Mark] = [:]
         var overflows = 0
+        /// Rows beside which a record was missing, and since when.
+        var suspicions: [Hash128: Duration] = [:]
         /// Keys whose rows are from before the gap and were verified after it.
         var verified: Set<Hash128> = []
 
@@ -122,6 +124,30 @@ final class UnverifiedRows: Sendable {
             for hash in hashes {
                 if let mark = state.marks[hash], mark.moment <= moment { state.marks[hash] = nil }
             }
+        }
+    }
+
+    /// The record beside a row is missing; says since when that is known.
+    func suspects(_ hash: Hash128, at uptime: Duration) -> Duration {
+        state.withLock { state in
+            if let since = state.suspicions[hash] { return since }
+            if state.suspicions.count >= Self.maximumMarks { state.suspicions = [:] }
+            state.suspicions[hash] = uptime
+            return uptime
+        }
+    }
+
+    /// The record beside a row is there, or is none that was there before.
+    func trusts(_ hash: Hash128) {
+        state.withLock { state in
+            if !state.suspicions.isEmpty { state.suspicions[hash] = nil }
+        }
+    }
+
+    /// The remote was asked for a key at `moment`, and nobody can tell yet: its row stays unverified, whatever is said of all rows.
+    func doubt(_ hash: Hash128, asked moment: Moment) {
+        state.withLock { state in
+            if state.marks[hash] == nil { state.mark(hash, Mark(moment: moment, isGone: false)) }
         }
     }
 
