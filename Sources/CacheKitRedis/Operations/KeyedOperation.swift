@@ -26,6 +26,8 @@ protocol KeyedOperation: Sendable {
     func encode(_ unit: ArraySlice<Element>, into writer: inout RESPWriter)
     /// Adds what the replies of a unit say of each of its elements.
     func decode(
+    /// The same by other commands, where a server refused these, without effect, and would take those.
+    func alternative(after replies: ArraySlice<RESPValue>) -> Self?
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Element>, into outputs: inout [Output]
     ) throws(CacheError)
     /// What stands for an element that could not be sent, or whose outcome is not known, beside others that were answered;
@@ -37,6 +39,7 @@ extension KeyedOperation {
     func output(after error: CacheError) -> Output? { nil }
 }
 
+    func alternative(after replies: ArraySlice<RESPValue>) -> Self? { nil }
 extension KeyedOperation {
     var mayAskReplica: Bool { isIdempotent }
     func keys(of element: Element) -> [String] { [key(of: element)] }
@@ -78,4 +81,12 @@ struct Units<Operation: KeyedOperation> {
     func decode(_ replies: [RESPValue], into outputs: inout [Operation.Output]) throws(CacheError) {
         for part in parts { try operation.decode(replies[part.replies], of: part.elements, into: &outputs) }
     }
+    /// What to send in its place, if a part of it was refused.
+    func alternative(after replies: [RESPValue]) -> Operation? {
+        for part in parts {
+            if let alternative = operation.alternative(after: replies[part.replies]) { return alternative }
+        }
+        return nil
+    }
+
 }
