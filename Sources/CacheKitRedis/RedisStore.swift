@@ -95,14 +95,18 @@ public final class RedisStore: RemoteStore {
 
     /// Any command that gives one reply; an error reply is thrown. Not sent again after a loss.
     ///
-    /// - Parameter key: The key that it is about, where servers share the keys among them.
+    /// - Parameter key: The key that it is about, where servers share the keys among them. Commands with one keep their place
+    ///   among the writes of that key; those without one can be overtaken by large values.
     package func command(_ arguments: [[UInt8]], for key: String? = nil) async throws(CacheError) -> RESPValue {
         var writer = RESPWriter()
         writer.command(arguments)
-        guard let reply = try await topology.send(CommandBatch(writer), for: key).first else {
-            throw .redisUnexpectedReply()
+        var batch = CommandBatch(writer)
+        if let key {
+            batch.writes = CommandBatch.Writes(
+                largestValue: arguments.reduce(0) { max($0, $1.count) }, keys: { [key] })
         }
         if case .error(let text) = reply { throw .redisReply(text) }
         return reply
     }
+        guard let reply = try await topology.send(batch, for: key).first else { throw .redisUnexpectedReply() }
 }
