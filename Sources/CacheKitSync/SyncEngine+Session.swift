@@ -46,6 +46,7 @@ extension SyncEngine {
             let marks = buckets.isEmpty ? [] : try await remote.marks(of: node, in: buckets)
             let found = Array(zip(buckets, marks))
             state.withLock { $0.machine.compared(found.map { (bucket: $0.0, mark: $0.1) }) }
+            tellLoss()
         }
         let (needsFence, note) = state.withLock { ($0.needsFence, $0.machine.sending.fence) }
         if needsFence {
@@ -113,6 +114,7 @@ extension SyncEngine {
                             if Task.isCancelled { state.machine.cancel() }
                             state.machine.delivered(end, fraction: configuration.jitter())
                         }
+                        tellLoss()
                     case .settle(let settlement):
                         try await local.settle(settlement)
                         note(settlement)
@@ -152,6 +154,15 @@ extension SyncEngine {
                 }
             }
         }
+    }
+
+    /// Says so when the first bucket turns out to have lost something: what others wrote may be gone as well.
+    private func tellLoss() {
+        let isNew = state.withLock { state in
+            defer { state.isLossTold = !state.machine.ledger.lost.isEmpty }
+            return !state.isLossTold && !state.machine.ledger.lost.isEmpty
+        }
+        if isNew { lost() }
     }
 
     /// Whoever else uses this node's id has to notice, too: what the one sent may have hidden from the other what was lost.
