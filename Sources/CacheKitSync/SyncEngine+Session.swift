@@ -50,6 +50,7 @@ extension SyncEngine {
                 state.machine.compared(found.map { (bucket: $0.0, mark: $0.1) })
                 state.marksFoundAt = asked
             }
+            tellLoss()
         }
         let (needsFence, note) = state.withLock { ($0.needsFence, $0.machine.sending.fence) }
         if needsFence {
@@ -117,6 +118,7 @@ extension SyncEngine {
                             if Task.isCancelled { state.machine.cancel() }
                             state.machine.delivered(end, fraction: configuration.jitter())
                         }
+                        tellLoss()
                     case .settle(let settlement):
                         try await local.settle(settlement)
                         note(settlement)
@@ -156,6 +158,15 @@ extension SyncEngine {
                 }
             }
         }
+    }
+
+    /// Says so when the first bucket turns out to have lost something: what others wrote may be gone as well.
+    private func tellLoss() {
+        let isNew = state.withLock { state in
+            defer { state.isLossTold = !state.machine.ledger.lost.isEmpty }
+            return !state.isLossTold && !state.machine.ledger.lost.isEmpty
+        }
+        if isNew { lost() }
     }
 
     /// Whoever else uses this node's id has to notice, too: what the one sent may have hidden from the other what was lost.

@@ -18,6 +18,8 @@ final class SyncEngine: Synchronizer {
         var marksComparedAt: Duration?
         /// When marks were last asked for and found; `nil` for never.
         var marksFoundAt: Duration?
+        /// Whether it was told that the remote has lost something, which goes on for as long as that is being sent again.
+        var isLossTold = false
         var runs = 0
         var isStandingBy = false
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
@@ -56,6 +58,7 @@ final class SyncEngine: Synchronizer {
     let configuration: SyncConfiguration
     let checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     let replaced: @Sendable ([CacheKey]) -> Void
+    let lost: @Sendable () -> Void
     let state: Mutex<State>
     private let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
@@ -71,6 +74,7 @@ final class SyncEngine: Synchronizer {
         logger = context.logger
         checkingValue = context.checkingValue
         replaced = context.replaced
+        lost = context.lost
         self.configuration = configuration
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
         state = Mutex(State(configuration, bucketCount: context.remote.bucketCount))

@@ -161,14 +161,17 @@ public struct SynchronizerContext: Sendable {
 
     /// Told of keys whose rows the synchronizer replaced: memory must not go on serving what lost.
     public var replaced: @Sendable ([CacheKey]) -> Void
+    /// Told that the remote has lost something, announced or not: what came from it may be gone there.
+    public var lost: @Sendable () -> Void
 
     /// What a synchronizer is given.
     public init(
         local: any LocalStore, remote: any RemoteStore, clock: CorrectedClock, logger: Logger,
-        replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in },
+        replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in }, lost: @escaping @Sendable () -> Void = {},
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) {
         self.replaced = replaced
+        self.lost = lost
         self.local = local
         self.remote = remote
         self.clock = clock
