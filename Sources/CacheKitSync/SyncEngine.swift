@@ -26,8 +26,8 @@ final class SyncEngine: Synchronizer {
         /// What the time is for whatever is decided.
         func now(_ clock: CorrectedClock) -> Timestamp { learning.time(at: clock.uptime()) ?? clock.now() }
 
-        init(_ configuration: SyncConfiguration, bucketCount: Int) {
-            machine = SyncStateMachine(configuration)
+        init(_ configuration: SyncConfiguration, bucketCount: Int, madeAt: Timestamp) {
+            machine = SyncStateMachine(configuration, madeAt: madeAt)
             stall = StallAlarm(after: configuration.stallAlarm)
             learning = ClockLearning(interval: configuration.surveyInterval)
             sweep = RecordSweep(bucketCount: bucketCount, interval: configuration.sweepInterval)
@@ -41,6 +41,8 @@ final class SyncEngine: Synchronizer {
         case again
         /// Nothing is pending, or the task was cancelled.
         case rest
+        /// Nothing is pending but what waits for a shard that is away.
+        case hold(after: Duration)
         /// Another process holds the lease.
         case standBy
         /// The session failed.
@@ -71,7 +73,7 @@ final class SyncEngine: Synchronizer {
         replaced = context.replaced
         self.configuration = configuration
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
-        state = Mutex(State(configuration, bucketCount: context.remote.bucketCount))
+        state = Mutex(State(configuration, bucketCount: context.remote.bucketCount, madeAt: context.clock.now()))
     }
 
     func wake() { committed.set() }
@@ -96,6 +98,8 @@ final class SyncEngine: Synchronizer {
                 await sweepRecords()
                 compareMarksNowAndThen()
                 await committed.wait(atMost: configuration.idleInterval, clock: clock)
+            case .hold(let pause):
+                await committed.wait(atMost: min(pause, configuration.idleInterval), clock: clock)
             case .standBy: await recovered.wait(atMost: configuration.idleInterval, clock: clock)
             case .retry(let pause): await recovered.wait(atMost: pause, clock: clock)
             }
@@ -106,8 +110,8 @@ final class SyncEngine: Synchronizer {
         try await gate.admit(changes: changes, bytes: bytes)
     }
 
-    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError) {
-        try await gate.awaitSettled(sequence, atMost: timeout)
+    func awaitApplied(_ changes: [CacheKey: ChangeSequence], atMost timeout: Duration) async throws(CacheError) {
+        try await gate.awaitApplied(changes, atMost: timeout)
     }
 
     static let evictionWarning =
@@ -141,6 +145,7 @@ final class SyncEngine: Synchronizer {
                 activity: activity, backlog: backlog, watermark: watermark, lastSequence: last,
                 outcomes: state.machine.outcomes, lastError: state.machine.lastError,
                 consecutiveFailures: state.machine.consecutiveFailures, lostBuckets: state.machine.ledger.lost.count,
+                heldBack: state.machine.heldBack.changes.count,
                 warnings: state.evictsRecords == true ? [Self.evictionWarning] : [])
         }
     }
@@ -154,7 +159,7 @@ final class SyncEngine: Synchronizer {
                 recovered.set()
                 return next
             case .standBy: return next
-            case .retry(let pause):
+            case .retry(let pause), .hold(let pause):
                 if !retrying || state.withLock({ $0.machine.activity == .paused }) { return next }
                 try? await clock.sleep(for: pause)
             }
