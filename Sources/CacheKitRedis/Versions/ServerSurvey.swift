@@ -27,7 +27,7 @@ final class ServerSurvey: Sendable {
                 return RemoteSurvey(
                     time: time, evictsRecords: worst(evicts, of: server.settings.dialer.endpoint, among: servers))
             } catch {
-                guard error.code == .remoteUnavailable else { throw error }
+                guard error.code == .remoteUnavailable || error.code == .remoteTimeout else { throw error }
                 failure = error
             }
         }

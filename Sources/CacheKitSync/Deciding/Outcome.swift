@@ -18,6 +18,14 @@ enum Outcome: Sendable, Equatable {
         }
     }
 
+    /// Whether the change is kept for somebody to decide about.
+    var isSetAside: Bool {
+        switch self {
+        case .parked, .deadLettered: true
+        case .applied, .superseded, .lost, .expired: false
+        }
+    }
+
     static func == (left: Outcome, right: Outcome) -> Bool {
         switch (left, right) {
         case (.applied, .applied), (.superseded, .superseded), (.expired, .expired): true
@@ -30,6 +38,18 @@ enum Outcome: Sendable, Equatable {
 }
 
 extension SyncOutcomes {
+    mutating func add(_ others: SyncOutcomes) {
+        applied += others.applied
+        superseded += others.superseded
+        stale += others.stale
+        foreign += others.foreign
+        absent += others.absent
+        expired += others.expired
+        parked += others.parked
+        deadLettered += others.deadLettered
+        resent += others.resent
+    }
+
     mutating func count(_ outcome: Outcome) {
         switch outcome {
         case .applied: applied += 1

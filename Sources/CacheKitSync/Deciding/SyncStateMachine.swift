@@ -6,10 +6,13 @@ import CacheKitCore
 /// One delivery is in flight at a time, so that no bucket gets a later change before an earlier one, and the next is read and
 /// prepared meanwhile. The watermark moves only over changes that have their outcome. After a failure nothing more is sent;
 /// what can be settled is, and the rest is read again later. What buckets have lost is sent again in turn with what is new.
+/// Where only a shard is away, its changes wait by themselves (``HeldBack``), and the watermark waits below the first of them.
 struct SyncStateMachine: Sendable {
     enum Action: Sendable {
         /// Read the feed; answered by ``loaded(_:now:bucket:)``.
         case load(after: ChangeSequence, changes: Int, bytes: Int)
+        /// Read these, which were held back; answered by ``reread(_:_:now:bucket:)``.
+        case readHeldBack([CacheKey])
         /// Part of sending again what was lost.
         case rewind(Rewind.Step)
         /// Carry it beside whatever comes next; answered by ``delivered(_:fraction:)``.
@@ -20,8 +23,12 @@ struct SyncStateMachine: Sendable {
         case settle(Settlement)
         /// Take another node id, then begin anew.
         case reidentify
+        /// Begin anew with what has no durable outcome.
+        case startOver
         /// Nothing is left.
         case rest
+        /// Nothing is left but what waits for a shard, which is tried again after this long.
+        case hold(after: Duration)
         /// Try again after this long.
         case retry(after: Duration)
     }
@@ -36,6 +43,7 @@ struct SyncStateMachine: Sendable {
     enum Stop: Sendable {
         case failure(CacheError, fraction: Double)
         case identity
+        case loss
         case cancelled
     }
 
@@ -44,9 +52,20 @@ struct SyncStateMachine: Sendable {
     private var backoff: Backoff
     private var changeBound: BatchBound
     private var byteBound: BatchBound
+    /// What waits for shards that are away.
+    var heldBack: HeldBack
+    /// Whether what was held back is being read or sent.
+    private var isRetrying = false
+    private var shard: (@Sendable (Int) -> Int)?
+    private var uptime = Duration.zero
+    /// Up to here every change has an outcome, or is held back.
+    private var doneThrough = ChangeSequence.zero
+    /// Whether the next session goes on where the last one ended.
+    private var keepsPlace = false
     private var prepared: Delivery?
     private(set) var isInFlight = false
-    private var finished: Delivery?
+    /// Whether a delivery has ended whose outcomes are not durable.
+    private var isFinished = false
     /// Whether outcomes could not be made durable: none of a later change may be then, or the watermark would pass them.
     private var isUnsettled = false
     private var cursor = ChangeSequence.zero
@@ -54,6 +73,12 @@ struct SyncStateMachine: Sendable {
     var stop: Stop?
     var dirtyMarks: [Int: UInt64] = [:]
     private var settlingMarks: [Int: UInt64]?
+    private var settlingThrough = ChangeSequence.zero
+    /// Changes that were set aside, until the watermark passes them.
+    private var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
+    private static let mostSetAside = 10_000
+    /// Outcomes that count when the watermark has passed their changes.
+    private var unsettled = SyncOutcomes()
     private var refusals: [ChangeSequence: Int] = [:]
     var rewind: Rewind?
     /// Whether the last part that was read was sent before.
@@ -64,34 +89,56 @@ struct SyncStateMachine: Sendable {
     private(set) var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
     /// Whether marks have to be compared before anything is sent.
     private(set) var needsMarks = true
+    /// Buckets whose marks have to be compared when their shard is back.
+    private var uncompared: Set<Int> = []
     private(set) var activity = SyncStatus.Activity.idle
     private(set) var outcomes = SyncOutcomes()
     private(set) var lastError: CacheError?
-    var consecutiveFailures: Int { backoff.failures }
+    var consecutiveFailures: Int { max(backoff.failures, heldBack.failures) }
 
-    init(_ configuration: SyncConfiguration) {
+    /// - Parameter madeAt: what was stamped before, by another process perhaps, may have been stamped while disconnected.
+    init(_ configuration: SyncConfiguration, madeAt: Timestamp? = nil) {
         self.configuration = configuration
+        connectedSince = madeAt
         policies = PolicyTable(configuration.policy, configuration.namespacePolicies)
         backoff = Backoff(first: configuration.firstBackoff, longest: configuration.longestBackoff)
+        heldBack = HeldBack(backoff)
         changeBound = BatchBound(configuration.batchChanges)
         byteBound = BatchBound(configuration.batchBytes)
     }
 
     /// Begins from what the store says, which another process may have moved.
-    mutating func begin(_ state: SendingState, bucketCount: Int) {
+    ///
+    /// - Parameter shard: what each bucket fails with, where that is not the whole remote.
+    mutating func begin(_ state: SendingState, bucketCount: Int, shard: (@Sendable (Int) -> Int)? = nil) {
+        let keepsPlace = keepsPlace && state.node == sending.node && ledger.bucketCount == bucketCount
+        self.keepsPlace = false
+        self.shard = shard
         if state.node != sending.node || ledger.bucketCount != bucketCount {
             ledger = MarkLedger(bucketCount: bucketCount)
             dirtyMarks = [:]
             needsMarks = true
+            uncompared = []
             let isKnown = state.marks?.bucketCount == bucketCount || state.watermark == .zero
             if !isKnown, policies.repopulates { ledger.loseAll() }
         }
         ledger.learn(state.marks, except: Set(dirtyMarks.keys))
         sending = state
-        cursor = state.watermark
+        if keepsPlace {
+            heldBack.drop(through: state.watermark)
+            cursor = max(cursor, state.watermark)
+        } else {
+            heldBack.dropAll()
+            setAside = []
+            unsettled = SyncOutcomes()
+            cursor = state.watermark
+            ledger.expectLostOnly(through: state.watermark)
+        }
+        doneThrough = cursor
+        isRetrying = false
         prepared = nil
         isInFlight = false
-        finished = nil
+        isFinished = false
         isUnsettled = false
         settlingMarks = nil
         stop = nil
@@ -116,10 +163,60 @@ struct SyncStateMachine: Sendable {
         isDisconnected = false
     }
 
+    /// Which shard a bucket lies in.
+    func shard(of bucket: Int) -> Int { shard?(bucket) ?? 0 }
+
+    /// Whether the shard of a bucket is not to be asked.
+    func isPaused(_ bucket: Int) -> Bool { shard != nil && heldBack.isPaused(shard(of: bucket), at: uptime) }
+
+    /// Buckets whose marks are to be compared before anything is sent.
+    var comparing: [Int] {
+        (needsMarks ? Array(ledger.expected.keys) : Array(uncompared)).filter { !isPaused($0) }.sorted()
+    }
+
+    /// Whether the remote has to be asked before anything else.
+    var needsContact: Bool { needsMarks || uncompared.contains { !isPaused($0) } }
+
     /// Marks found when they were compared.
-    mutating func compared(_ found: [(bucket: Int, mark: UInt64?)]) {
+    ///
+    /// - Returns: why nothing can be sent.
+    mutating func compared(
+        _ found: [(bucket: Int, mark: Result<UInt64?, CacheError>)], fraction: Double
+    ) -> CacheError? {
+        if needsMarks { uncompared.formUnion(ledger.expected.keys) }
+        var away: [Int: CacheError] = [:]
+        for case (let bucket, .failure(let error)) in found { away[bucket] = error }
+        let answered = Set(found.lazy.map(\.bucket)).subtracting(away.keys)
+        if let error = note(answered: answered, away: away, fraction: fraction) { return error }
         needsMarks = false
-        for (bucket, mark) in found { weigh(mark, bucket: bucket) }
+        for case (let bucket, .success(let mark)) in found {
+            uncompared.remove(bucket)
+            weigh(mark, bucket: bucket)
+        }
+        return nil
+    }
+
+    /// Which buckets answered, and which did not.
+    ///
+    /// - Returns: the failure, where it is not one of some shards alone.
+    mutating func note(answered: Set<Int>, away: [Int: CacheError], fraction: Double) -> CacheError? {
+        let any = away.min { $0.key < $1.key }?.value
+        guard shard != nil, away.values.allSatisfy(\.concernsOneShard) else { return any }
+        let errors = Dictionary(away.map { (shard(of: $0.key), $0.value) }) { first, _ in first }
+        for shard in Set(answered.map { shard(of: $0) }).subtracting(errors.keys) { cameBack(shard) }
+        if any == nil { return nil }
+        guard heldBack.isolates(Set(errors.keys)) else { return any }
+        for (shard, error) in errors {
+            heldBack.failed(shard, error, at: uptime, fraction: fraction)
+            lastError = error
+        }
+        return nil
+    }
+
+    private mutating func cameBack(_ shard: Int) {
+        guard heldBack.answered(shard) else { return }
+        // Whatever it was, it may have lost something.
+        uncompared.formUnion(ledger.expected.keys.filter { self.shard(of: $0) == shard })
     }
 
     /// The task was cancelled: what is in flight is still waited for.
@@ -130,16 +227,24 @@ struct SyncStateMachine: Sendable {
         // A new id that could not be taken is found to be needed again.
         if case .identity = stop { stop = nil }
         stop = stop ?? .failure(error, fraction: fraction)
+        if !error.concernsOneChange { heldBack.lostSight() }
         // What could not be made durable is read again.
-        isUnsettled = isUnsettled || finished != nil
-        finished = nil
+        isUnsettled = isUnsettled || isFinished || settlingMarks != nil
+        isFinished = false
         settlingMarks = nil
     }
 
     /// What to do next.
-    mutating func next(now: Timestamp) -> Action {
+    ///
+    /// - Parameter uptime: a time that does not jump, for the waits of shards.
+    mutating func next(now: Timestamp, uptime: Duration = .zero) -> Action {
+        self.uptime = uptime
         if stop == nil, !isInFlight, var delivery = prepared {
             delivery.ledger = ledger
+            if shard != nil {
+                let isAgain = delivery.terms.isResend || delivery.terms.wereHeldBack
+                delivery.holdBack { isAgain ? isPaused($0) : heldBack.waits($0, shard: shard(of: $0)) }
+            }
             prepared = nil
             isInFlight = true
             return .deliver(delivery)
@@ -147,18 +252,38 @@ struct SyncStateMachine: Sendable {
         if let settlement = settlement() { return .settle(settlement) }
         if let stop { return isInFlight ? .awaitDelivery : end(stop) }
         if prepared == nil {
-            let isRewinding = rewind != nil || !ledger.lost.isEmpty
+            if !isRetrying {
+                let due = heldBack.due(
+                    at: uptime, most: changeBound.current, bytes: byteBound.current, shard: shard(of:))
+                if !due.isEmpty {
+                    isRetrying = true
+                    return .readHeldBack(due)
+                }
+            }
+            let isRewinding = rewind != nil || ledger.lost.keys.contains { !isPaused($0) }
             if isRewinding, isRewindsTurn || hasReachedEnd {
                 guard let step = rewindStep(now: now) else { return .awaitDelivery }
                 return .rewind(step)
             }
-            if !hasReachedEnd {
+            if !hasReachedEnd, !heldBack.isFull, setAside.count < Self.mostSetAside {
                 return .load(after: cursor, changes: changeBound.current, bytes: byteBound.current)
             }
         }
         if isInFlight { return .awaitDelivery }
-        activity = .idle
+        return rest()
+    }
+
+    /// Nothing can be done now.
+    private mutating func rest() -> Action {
+        let buckets = heldBack.changes.values.map(\.bucket) + Array(uncompared) + Array(ledger.lost.keys)
+        heldBack.forgetShards(but: Set(buckets.map { shard(of: $0) }))
         succeed()
+        keepsPlace = !heldBack.changes.isEmpty
+        if let wait = heldBack.wait(at: uptime) {
+            activity = .backingOff
+            return .hold(after: wait)
+        }
+        activity = .idle
         return .rest
     }
 
@@ -166,6 +291,7 @@ struct SyncStateMachine: Sendable {
         switch stop {
         case .cancelled: return .rest
         case .identity: return .reidentify
+        case .loss: return .startOver
         case .failure(let error, let fraction): return fail(error, fraction)
         }
     }
@@ -173,27 +299,40 @@ struct SyncStateMachine: Sendable {
     /// What can be made durable: the outcomes of a finished delivery; marks alone only when nothing else is to be done.
     private mutating func settlement() -> Settlement? {
         let isQuiet = prepared == nil && !isInFlight && hasReachedEnd && stop == nil
-        guard finished != nil || (isQuiet && !keptMarks.isEmpty) else { return nil }
-        var settlement = Settlement(through: finished?.last ?? sending.watermark)
-        for item in finished?.items ?? [] {
-            guard case .done(let outcome) = item.phase else { continue }
-            let sequence = item.change.entry.sequence
-            switch outcome {
+        let through = isUnsettled ? sending.watermark : passable
+        let marks = keptMarks(through)
+        guard through > sending.watermark || (isFinished || isQuiet) && !marks.isEmpty else {
+            isFinished = false
+            return nil
+        }
+        var settlement = Settlement(through: through)
+        for change in setAside where change.sequence <= through {
+            switch change.outcome {
             case .deadLettered(let error):
-                settlement.deadLetters.append(DeadLetter(sequence: sequence, key: item.change.key, reason: error))
+                settlement.deadLetters.append(DeadLetter(sequence: change.sequence, key: change.key, reason: error))
             case .parked(let reason):
-                settlement.parked.append(ParkedChange(sequence: sequence, key: item.change.key, reason: reason))
+                settlement.parked.append(ParkedChange(sequence: change.sequence, key: change.key, reason: reason))
             default: break
             }
         }
-        if !keptMarks.isEmpty {
-            settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: keptMarks)
-        }
-        settlingMarks = keptMarks
+        if !marks.isEmpty { settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: marks) }
+        settlingMarks = marks
+        settlingThrough = through
         return settlement
     }
 
-    private var keptMarks: [Int: UInt64] { ledger.isUnknown ? [:] : dirtyMarks }
+    /// Up to where the watermark may move: below the first change that is held back.
+    private var passable: ChangeSequence {
+        guard doneThrough > sending.watermark else { return sending.watermark }
+        return min(doneThrough, heldBack.first.map { ChangeSequence($0.number - 1) } ?? doneThrough)
+    }
+
+    /// Marks to be kept. One above the watermark would vouch for what is read and sent again after a crash.
+    private func keptMarks(_ through: ChangeSequence) -> [Int: UInt64] {
+        if ledger.isUnknown { return [:] }
+        guard !heldBack.changes.isEmpty else { return dirtyMarks }
+        return dirtyMarks.filter { $0.value <= MarkLedger.mark(of: through.number) }
+    }
 
     /// What the feed holds above the cursor: to be prepared and given to ``prepared(_:)``, unless there is nothing.
     mutating func loaded(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
@@ -207,6 +346,30 @@ struct SyncStateMachine: Sendable {
             changes, terms(isResend: false), refusals, now: now, bucket: bucket, policy: policies.policy(for:))
     }
 
+    /// What stands under changes that were held back: a delivery of those that still do.
+    mutating func reread(
+        _ keys: [CacheKey], _ entries: [StoredEntry?], now: Timestamp, bucket: (CacheKey) -> Int
+    ) -> Delivery? {
+        var changes: [Change] = []
+        for (key, entry) in zip(keys, entries) {
+            guard let place = heldBack.changes[key] else { continue }
+            if let entry, entry.sequence == place.sequence, entry.origin == .local {
+                changes.append(Change(key: key, entry: entry))
+            } else {
+                // What was written since stands later in the feed.
+                heldBack.release(key)
+                outcomes.superseded += 1
+            }
+        }
+        guard !changes.isEmpty else {
+            isRetrying = false
+            return nil
+        }
+        var terms = terms(isResend: false)
+        terms.wereHeldBack = true
+        return Delivery(changes, terms, refusals, now: now, bucket: bucket, policy: policies.policy(for:))
+    }
+
     /// A delivery is ready to be sent: the versions of its changes are final.
     mutating func prepared(_ delivery: Delivery) {
         if !delivery.terms.isResend { sending.sentThrough = max(sending.sentThrough, delivery.last) }
@@ -217,32 +380,25 @@ struct SyncStateMachine: Sendable {
         Delivery.Terms(
             node: sending.node, sentThrough: sending.sentThrough, connectedSince: connectedSince,
             lateAfter: configuration.lateAfter, tombstoneLife: configuration.tombstoneLife,
-            attemptsPerChange: configuration.attemptsPerChange, isResend: isResend)
+            attemptsPerChange: configuration.attemptsPerChange, isResend: isResend, hasShards: shard != nil)
     }
 
     /// The delivery in flight has ended.
-    mutating func delivered(_ end: End, fraction: Double) {
+    mutating func delivered(_ end: End, fraction: Double, uptime: Duration = .zero) {
+        self.uptime = uptime
         isInFlight = false
         let delivery: Delivery
         switch end {
         case .finished(let ended):
             delivery = ended
-            changeBound.succeeded()
-            byteBound.succeeded()
-            // Something may have been committed meanwhile.
-            hasReachedEnd = false
-            if delivery.terms.isResend {
-                outcomes.resent += delivery.items.count
-            } else if !isUnsettled {
-                finished = delivery
+            if let error = note(answered: ended.answered, away: ended.away, fraction: fraction) {
+                failed(delivery, error, fraction)
+            } else {
+                finish(delivery)
             }
         case .failed(let error, let ended):
             delivery = ended
-            if error.code == .remoteTimeout, delivery.items.count > 1 {
-                changeBound.timedOut(at: delivery.items.count)
-                byteBound.timedOut(at: delivery.items.reduce(0) { $0 + ($1.change.entry.value?.count ?? 0) })
-            }
-            failed(error, fraction: fraction)
+            failed(delivery, error, fraction)
         case .needsIdentity(let ended):
             delivery = ended
             stop = stop ?? .identity
@@ -260,6 +416,57 @@ struct SyncStateMachine: Sendable {
         }
     }
 
+    private mutating func failed(_ delivery: Delivery, _ error: CacheError, _ fraction: Double) {
+        if error.code == .remoteTimeout, delivery.items.count > 1 {
+            changeBound.timedOut(at: delivery.items.count)
+            byteBound.timedOut(at: delivery.items.reduce(0) { $0 + ($1.change.entry.value?.count ?? 0) })
+        }
+        failed(error, fraction: fraction)
+    }
+
+    /// Every change of a delivery has its outcome, or waits for its shard.
+    private mutating func finish(_ delivery: Delivery) {
+        changeBound.succeeded()
+        byteBound.succeeded()
+        // Something may have been committed meanwhile.
+        hasReachedEnd = false
+        if delivery.terms.isResend {
+            for item in delivery.items {
+                if case .away = item.phase { rewind?.leave(item.bucket) } else { outcomes.resent += 1 }
+            }
+            return
+        }
+        if delivery.terms.wereHeldBack {
+            isRetrying = false
+        } else if !isUnsettled {
+            doneThrough = max(doneThrough, delivery.last)
+        }
+        for item in delivery.items {
+            let change = item.change
+            switch item.phase {
+            case .away:
+                // What was held of the key was overwritten since.
+                if let place = heldBack.changes[change.key], place.sequence < change.entry.sequence {
+                    outcomes.superseded += 1
+                }
+                heldBack.hold(
+                    change.key,
+                    HeldBack.Place(
+                        sequence: change.entry.sequence, bucket: item.bucket,
+                        bytes: change.entry.value?.count ?? 0))
+            case .done(let outcome):
+                if heldBack.changes[change.key].map({ $0.sequence <= change.entry.sequence }) ?? false {
+                    heldBack.release(change.key)
+                }
+                guard !isUnsettled, !outcome.isFinalHere else { continue }
+                unsettled.count(outcome)
+                if outcome.isSetAside { setAside.append((change.entry.sequence, change.key, outcome)) }
+            default: break
+            }
+        }
+        if !isUnsettled { isFinished = true }
+    }
+
     /// Whatever becomes of the batch, these have their outcome: what took their place is durable.
     private mutating func countFinal(_ delivery: Delivery) {
         for item in delivery.items {
@@ -269,13 +476,14 @@ struct SyncStateMachine: Sendable {
 
     /// The settlement is durable.
     mutating func settled() {
-        for item in finished?.items ?? [] {
-            guard case .done(let outcome) = item.phase else { continue }
-            if !outcome.isFinalHere { outcomes.count(outcome) }
+        sending.watermark = max(sending.watermark, settlingThrough)
+        setAside.removeAll { $0.sequence <= sending.watermark }
+        if heldBack.changes.isEmpty {
+            outcomes.add(unsettled)
+            unsettled = SyncOutcomes()
         }
-        if let last = finished?.last { sending.watermark = max(sending.watermark, last) }
         if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
-        finished = nil
+        isFinished = false
         for (bucket, mark) in settlingMarks ?? [:] where dirtyMarks[bucket] == mark { dirtyMarks[bucket] = nil }
         settlingMarks = nil
         if stop == nil { succeed() }
@@ -295,7 +503,7 @@ struct SyncStateMachine: Sendable {
 
     /// Everything so far has an outcome: what failed on the way is over.
     private mutating func succeed() {
-        lastError = nil
+        lastError = heldBack.error
         backoff.reset()
     }
 }
