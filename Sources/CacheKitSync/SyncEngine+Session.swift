@@ -28,6 +28,7 @@ extension SyncEngine {
     /// Nothing is asked of the remote while nothing is pending and nothing was lost.
     private func begin() async throws(CacheError) {
         let sending = try await local.sendingState()
+        try await noteSuperseded()
         let bucketCount = remote.bucketCount
         let shard = shard
         state.withLock { state in
@@ -168,14 +169,14 @@ extension SyncEngine {
                             state.machine.delivered(end, fraction: configuration.jitter(), uptime: clock.uptime())
                         }
                     case .settle(let settlement):
-                        try await local.settle(settlement)
+                        let passed = try await local.settle(settlement)
                         note(settlement)
                         state.withLock { state in
                             // Behind a shard that is away the watermark waits, whatever else is sent.
                             if settlement.through > state.machine.sending.watermark {
                                 state.stall.progressed(at: clock.uptime())
                             }
-                            state.machine.settled()
+                            state.machine.settled(passed: passed)
                             state.isFailureNoted = false
                         }
                         gate.settled(through: settlement.through)

@@ -16,6 +16,8 @@ final class SyncEngine: Synchronizer {
         var needsFence: Bool
         var evictsRecords: Bool?
         var marksComparedAt: Duration?
+        /// What the store said of superseded changes when this engine first looked.
+        var supersededBefore: Int?
         var runs = 0
         var isStandingBy = false
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
@@ -137,16 +139,30 @@ final class SyncEngine: Synchronizer {
         let backlog = try await local.backlog()
         let watermark = try await local.watermark()
         let last = try await local.lastSequence()
+        let superseded = try await noteSuperseded()
         return state.withLock { state in
             var activity = state.machine.activity
+            var outcomes = state.machine.outcomes
+            outcomes.superseded = superseded
             if state.isStandingBy { activity = .standby }
             if state.runs == 0, activity != .paused { activity = .notRunning }
             return SyncStatus(
                 activity: activity, backlog: backlog, watermark: watermark, lastSequence: last,
-                outcomes: state.machine.outcomes, lastError: state.machine.lastError,
+                outcomes: outcomes, lastError: state.machine.lastError,
                 consecutiveFailures: state.machine.consecutiveFailures, lostBuckets: state.machine.ledger.lost.count,
                 heldBack: state.machine.heldBack.changes.count,
                 warnings: state.evictsRecords == true ? [Self.evictionWarning] : [])
+        }
+    }
+
+    /// How many changes were overwritten since this engine first looked; the store counts them.
+    @discardableResult
+    func noteSuperseded() async throws(CacheError) -> Int {
+        let count = try await local.supersededCount()
+        return state.withLock { state in
+            let before = state.supersededBefore ?? count
+            state.supersededBefore = before
+            return count - before
         }
     }
 

@@ -80,6 +80,8 @@ public struct Simulation {
         guard advance(by: 90_000) else { return }
         if !nodes.allSatisfy(\.isIdle) { world.violate("changes are pending again without a fault") }
         guard Agreement(nodes, keys, world).check(advance) else { return }
+        for node in nodes { node.askStatus() }
+        guard advance(by: 1_000) else { return }
         for node in nodes { node.stop() }
         guard advance(by: 10_000) else { return }
         for node in nodes { FinalCheck(node, world).run() }

@@ -111,7 +111,7 @@ public struct SyncStatus: Sendable {
 public struct SyncOutcomes: Sendable, Equatable {
     /// Took effect at the remote.
     public var applied = 0
-    /// Overwritten here while they were on their way.
+    /// Overwritten here, by any process, before they had another outcome.
     public var superseded = 0
     /// Lost against a newer version at the remote.
     public var stale = 0

@@ -39,6 +39,10 @@ final class Writer: @unchecked Sendable {
     var foundWatermark: Watermark?
     /// Up to where changes may have been sent, once the open transaction has read it.
     var foundSentThrough: UInt64?
+    /// Pending changes that the open transaction has overwritten.
+    var superseded: UInt64 = 0
+    /// Whether the file is known to have had a remote; never again without.
+    var isRemoteKnown = false
     /// Whether any change was set aside, once the open transaction has asked.
     var hasSetAside: Bool?
     /// The time of every stamp of the open transaction: the one that stamps were reserved for, wherever the clock is put
@@ -154,6 +158,7 @@ final class Writer: @unchecked Sendable {
         let output = try attempt { () throws(CacheError) -> Output? in
             guard try currentClock().covers(count, at: now) else { return nil }
             let output = try body()
+            try saveSuperseded()
             try saveClock(synced: false)
             return output
         }
@@ -173,6 +178,7 @@ final class Writer: @unchecked Sendable {
         defer { if !isFull { try? setSynchronous(full: false) } }
         return try attempt { () throws(CacheError) in
             let output = try body()
+            try saveSuperseded()
             try saveClock(synced: true)
             return output
         }
@@ -187,6 +193,7 @@ final class Writer: @unchecked Sendable {
             foundWatermark = nil
             foundSentThrough = nil
             hasSetAside = nil
+            superseded = 0
             expectedUse = nil
             rows.added = 0
         }

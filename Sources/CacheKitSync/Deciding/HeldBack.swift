@@ -108,7 +108,8 @@ struct HeldBack: Sendable {
 
     /// The changes whose shard may be asked, the first ones first, as many as it may be asked with.
     func due(at uptime: Duration, most: Int, bytes: Int, shard: (Int) -> Int) -> [CacheKey] {
-        guard !changes.isEmpty else { return [] }
+        // Most of the time none is due: the changes are put in order only where some are.
+        guard countByBucket.keys.contains(where: { !isPaused(shard($0), at: uptime) }) else { return [] }
         var left: [Int: Int] = [:]
         var taken: [CacheKey] = []
         var size = 0

@@ -26,6 +26,8 @@ enum Outcome: Sendable, Equatable {
         }
     }
 
+    var isParked: Bool { if case .parked = self { true } else { false } }
+
     static func == (left: Outcome, right: Outcome) -> Bool {
         switch (left, right) {
         case (.applied, .applied), (.superseded, .superseded), (.expired, .expired): true
@@ -38,28 +40,11 @@ enum Outcome: Sendable, Equatable {
 }
 
 extension SyncOutcomes {
-    mutating func add(_ others: SyncOutcomes) {
-        applied += others.applied
-        superseded += others.superseded
-        stale += others.stale
-        foreign += others.foreign
-        absent += others.absent
-        expired += others.expired
-        parked += others.parked
-        deadLettered += others.deadLettered
-        resent += others.resent
-    }
-
-    mutating func count(_ outcome: Outcome) {
-        switch outcome {
-        case .applied: applied += 1
-        case .superseded: superseded += 1
-        case .lost(.stale): stale += 1
-        case .lost(.foreign): foreign += 1
-        case .lost(.absent): absent += 1
-        case .expired: expired += 1
-        case .parked: parked += 1
-        case .deadLettered: deadLettered += 1
+    mutating func count(_ loss: Resolution.Loss) {
+        switch loss {
+        case .stale: stale += 1
+        case .foreign: foreign += 1
+        case .absent: absent += 1
         }
     }
 }

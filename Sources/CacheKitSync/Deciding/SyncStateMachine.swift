@@ -77,8 +77,8 @@ struct SyncStateMachine: Sendable {
     /// Changes that were set aside, until the watermark passes them.
     private var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
     private static let mostSetAside = 10_000
-    /// Outcomes that count when the watermark has passed their changes.
-    private var unsettled = SyncOutcomes()
+    /// Changes that had expired, and that the watermark has not passed.
+    private var expiredUnsettled = 0
     private var refusals: [ChangeSequence: Int] = [:]
     var rewind: Rewind?
     /// Whether the last part that was read was sent before.
@@ -130,7 +130,7 @@ struct SyncStateMachine: Sendable {
         } else {
             heldBack.dropAll()
             setAside = []
-            unsettled = SyncOutcomes()
+            expiredUnsettled = 0
             cursor = state.watermark
             ledger.expectLostOnly(through: state.watermark)
         }
@@ -356,9 +356,8 @@ struct SyncStateMachine: Sendable {
             if let entry, entry.sequence == place.sequence, entry.origin == .local {
                 changes.append(Change(key: key, entry: entry))
             } else {
-                // What was written since stands later in the feed.
+                // What was written since stands later in the feed, and the store has counted this one.
                 heldBack.release(key)
-                outcomes.superseded += 1
             }
         }
         guard !changes.isEmpty else {
@@ -445,10 +444,6 @@ struct SyncStateMachine: Sendable {
             let change = item.change
             switch item.phase {
             case .away:
-                // What was held of the key was overwritten since.
-                if let place = heldBack.changes[change.key], place.sequence < change.entry.sequence {
-                    outcomes.superseded += 1
-                }
                 heldBack.hold(
                     change.key,
                     HeldBack.Place(
@@ -459,7 +454,7 @@ struct SyncStateMachine: Sendable {
                     heldBack.release(change.key)
                 }
                 guard !isUnsettled, !outcome.isFinalHere else { continue }
-                unsettled.count(outcome)
+                if outcome == .expired { expiredUnsettled += 1 }
                 if outcome.isSetAside { setAside.append((change.entry.sequence, change.key, outcome)) }
             default: break
             }
@@ -470,18 +465,24 @@ struct SyncStateMachine: Sendable {
     /// Whatever becomes of the batch, these have their outcome: what took their place is durable.
     private mutating func countFinal(_ delivery: Delivery) {
         for item in delivery.items {
-            if case .done(let outcome) = item.phase, outcome.isFinalHere { outcomes.count(outcome) }
+            if case .done(.lost(let loss)) = item.phase { outcomes.count(loss) }
         }
     }
 
-    /// The settlement is durable.
-    mutating func settled() {
+    /// The settlement is durable, and passed so many changes that still stood: whatever was sent of others, they were overwritten
+    /// before that was settled, and the store has counted them.
+    mutating func settled(passed: Int) {
+        let parked = setAside.count { $0.sequence <= settlingThrough && $0.outcome.isParked }
+        let deadLettered = setAside.count { $0.sequence <= settlingThrough && !$0.outcome.isParked }
+        // While some are held back, nobody knows which of those that were passed had expired.
+        let expired = heldBack.changes.isEmpty ? expiredUnsettled : 0
+        outcomes.parked += parked
+        outcomes.deadLettered += deadLettered
+        outcomes.expired += expired
+        outcomes.applied += passed - parked - deadLettered - expired
+        expiredUnsettled -= expired
         sending.watermark = max(sending.watermark, settlingThrough)
         setAside.removeAll { $0.sequence <= sending.watermark }
-        if heldBack.changes.isEmpty {
-            outcomes.add(unsettled)
-            unsettled = SyncOutcomes()
-        }
         if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
         isFinished = false
         for (bucket, mark) in settlingMarks ?? [:] where dirtyMarks[bucket] == mark { dirtyMarks[bucket] = nil }

@@ -61,7 +61,7 @@ struct VerdictTests {
 
     @Test func `the zeros of a delete match no value, also none that ends in zeros`() async throws {
         let zeros = [UInt8](repeating: 0, count: 20)
-        try await world.store.write([RemoteWrite(key: key, action: .put(zeros, timeToLive: .seconds(60)))])
+        _ = try await world.store.write([RemoteWrite(key: key, action: .put(zeros, timeToLive: .seconds(60)))])
         let foreign = "foreign " + hex(try ValueFingerprint.plain(zeros).bytes)
         for base in [[], [ValueFingerprint.none]] {
             let delete = VersionedWrite.remove(key, at: 5, base: base, isLate: true)

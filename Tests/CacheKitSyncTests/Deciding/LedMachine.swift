@@ -69,7 +69,10 @@ struct LedMachine {
         case .awaitDelivery: return "await"
         case .settle(let settlement):
             lastSettlement = settlement
-            if let settleFailure { machine.failed(settleFailure, fraction: 0) } else { machine.settled() }
+            let passed = feed.count {
+                $0.entry.sequence > machine.sending.watermark && $0.entry.sequence <= settlement.through
+            }
+            if let settleFailure { machine.failed(settleFailure, fraction: 0) } else { machine.settled(passed: passed) }
             return "settle through \(settlement.through.number)"
         case .reidentify: return "reidentify"
         case .startOver: return "start over"
@@ -133,7 +136,10 @@ struct LedMachine {
                 delivery.inspected(keys.map { _ in RemoteView(entry: nil, record: nil) }, at: Sample.now) {
                     _, _ throws(CacheError) in throw CacheError(.decoding, "not opened")
                 }
-            case .resolve(let resolutions): delivery.resolved(resolutions.map { _ in true })
+            case .resolve(let resolutions):
+                // What takes their place is no change of this node.
+                feed.removeAll { change in resolutions.contains { $0.sequence == change.entry.sequence } }
+                delivery.resolved(resolutions.map { _ in true })
             case .finished: return end(.finished(delivery), fraction: fraction)
             case .reidentify: return end(.needsIdentity(delivery))
             case .failed(let error): return end(.failed(error, delivery))

@@ -161,7 +161,7 @@ struct ForeignScenarioTests {
         await node.push()
         #expect(try scene.value("k") == [3])
         #expect(try node.value("k") == [3])
-        #expect(node.outcomes.superseded == 1)
+        #expect(node.local.file.superseded == 1)
         #expect(node.outcomes.foreign == 0)
     }
 
