@@ -32,6 +32,8 @@ final class EndingRemote: RemoteStore {
         try await base.marks(of: node, in: buckets)
     }
     func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] { try await base.inspect(keys) }
+    func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] { try await base.glance(keys) }
+    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] { try await base.trace(keys) }
     func survey() async throws(CacheError) -> RemoteSurvey { try await base.survey() }
     func sweep(bucket: Int, from cursor: UInt64, endedBefore time: Timestamp) async throws(CacheError) -> SweepStep {
         try await base.sweep(bucket: bucket, from: cursor, endedBefore: time)

@@ -159,7 +159,8 @@ struct SyncStateMachine: Sendable {
 
     /// The remote answered; for the first time after it did not, changes from before are late.
     mutating func connected(at now: Timestamp) {
-        if isDisconnected { connectedSince = now }
+        // A clock that ran ahead must not make everything late that is stamped from now on.
+        if isDisconnected || connectedSince.map({ $0 > now }) ?? false { connectedSince = now }
         isDisconnected = false
     }
 
