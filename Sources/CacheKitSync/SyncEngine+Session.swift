@@ -69,40 +69,6 @@ extension SyncEngine {
         }
     }
 
-    /// What nobody answers may be one shard alone: the machine decides.
-    private func marks(
-        of node: UInt64, in buckets: [Int]
-    ) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
-        guard !buckets.isEmpty else { return [] }
-        do throws(CacheError) {
-            return try await remote.marks(of: node, in: buckets)
-        } catch {
-            guard error.concernsOneShard else { throw error }
-            return buckets.map { _ in .failure(error) }
-        }
-    }
-
-    /// As above, for pushes.
-    private func push(_ pushes: [BucketPush]) async throws(CacheError) -> [BucketAnswer] {
-        guard !pushes.isEmpty else { return [] }
-        do throws(CacheError) {
-            return try await remote.push(pushes)
-        } catch {
-            guard error.concernsOneShard else { throw error }
-            return pushes.map { _ in .failed(error) }
-        }
-    }
-
-    /// As above, for writes without versions.
-    private func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
-        do throws(CacheError) {
-            return try await remote.write(writes)
-        } catch {
-            guard error.concernsOneShard else { throw error }
-            return writes.map { _ in .failed(error) }
-        }
-    }
-
     private func survey() async throws(CacheError) {
         let asked = clock.uptime()
         guard state.withLock({ $0.learning.isDue(wall: clock.now(), uptime: asked) }) else { return }

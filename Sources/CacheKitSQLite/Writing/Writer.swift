@@ -25,7 +25,7 @@ final class Writer: @unchecked Sendable {
     var endSnapshots: @Sendable () -> Void = {}
 
     let checkpointer: Checkpointer?
-    private var walks: [String: PreparedStatement] = [:]
+    var walks: [String: PreparedStatement] = [:]
     /// The length of the log at which its next part is worth moving.
     var nextCheckpointFrames: Int
 
@@ -301,26 +301,5 @@ final class Writer: @unchecked Sendable {
         try connection.transaction { () throws(CacheError) in try connection.cutLogTail() }
         if try readClock().isAhead { _ = try connection.checkpoint(.truncating) }
         hasFailedCommit = false
-    }
-
-    // MARK: Walks
-
-    /// The kept statement that walks a table by access time.
-    func evictions(_ table: RowTable) throws(CacheError) -> PreparedStatement {
-        try walk("evict \(table.name)") { () throws(CacheError) in try Evictor.prepare(connection, table) }
-    }
-
-    /// The kept statement that walks a table by change.
-    func expiries(_ table: RowTable) throws(CacheError) -> PreparedStatement {
-        try walk("sweep \(table.name)") { () throws(CacheError) in try Sweeper.prepare(connection, table) }
-    }
-
-    private func walk(
-        _ name: String, _ make: () throws(CacheError) -> PreparedStatement
-    ) throws(CacheError) -> PreparedStatement {
-        if let statement = walks[name] { return statement }
-        let statement = try make()
-        walks[name] = statement
-        return statement
     }
 }

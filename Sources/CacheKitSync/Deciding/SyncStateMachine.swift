@@ -50,50 +50,50 @@ struct SyncStateMachine: Sendable {
     let configuration: SyncConfiguration
     let policies: PolicyTable
     private var backoff: Backoff
-    private var changeBound: BatchBound
-    private var byteBound: BatchBound
+    var changeBound: BatchBound
+    var byteBound: BatchBound
     /// What waits for shards that are away.
     var heldBack: HeldBack
     /// Whether what was held back is being read or sent.
-    private var isRetrying = false
-    private var shard: (@Sendable (Int) -> Int)?
-    private var uptime = Duration.zero
+    var isRetrying = false
+    var shard: (@Sendable (Int) -> Int)?
+    var uptime = Duration.zero
     /// Up to here every change has an outcome, or is held back.
-    private var doneThrough = ChangeSequence.zero
+    var doneThrough = ChangeSequence.zero
     /// Whether the next session goes on where the last one ended.
     private var keepsPlace = false
-    private var prepared: Delivery?
-    private(set) var isInFlight = false
+    var prepared: Delivery?
+    var isInFlight = false
     /// Whether a delivery has ended whose outcomes are not durable.
-    private var isFinished = false
+    var isFinished = false
     /// Whether outcomes could not be made durable: none of a later change may be then, or the watermark would pass them.
-    private var isUnsettled = false
+    var isUnsettled = false
     private var cursor = ChangeSequence.zero
-    private var hasReachedEnd = false
+    var hasReachedEnd = false
     var stop: Stop?
     var dirtyMarks: [Int: UInt64] = [:]
-    private var settlingMarks: [Int: UInt64]?
-    private var settlingThrough = ChangeSequence.zero
+    var settlingMarks: [Int: UInt64]?
+    var settlingThrough = ChangeSequence.zero
     /// Changes that were set aside, until the watermark passes them.
-    private var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
-    private static let mostSetAside = 10_000
+    var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
+    static let mostSetAside = 10_000
     /// Changes that had expired, and that the watermark has not passed.
-    private var expiredUnsettled = 0
-    private var refusals: [ChangeSequence: Int] = [:]
+    var expiredUnsettled = 0
+    var refusals: [ChangeSequence: Int] = [:]
     var rewind: Rewind?
     /// Whether the last part that was read was sent before.
     var isRewindsTurn = true
     private var connectedSince: Timestamp?
     private var isDisconnected = false
     var ledger = MarkLedger(bucketCount: 1)
-    private(set) var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
+    var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
     /// Whether marks have to be compared before anything is sent.
-    private(set) var needsMarks = true
+    var needsMarks = true
     /// Buckets whose marks have to be compared when their shard is back.
-    private var uncompared: Set<Int> = []
+    var uncompared: Set<Int> = []
     private(set) var activity = SyncStatus.Activity.idle
-    private(set) var outcomes = SyncOutcomes()
-    private(set) var lastError: CacheError?
+    var outcomes = SyncOutcomes()
+    var lastError: CacheError?
     var consecutiveFailures: Int { max(backoff.failures, heldBack.failures) }
 
     /// - Parameter madeAt: what was stamped before, by another process perhaps, may have been stamped while disconnected.
@@ -162,62 +162,6 @@ struct SyncStateMachine: Sendable {
         // A clock that ran ahead must not make everything late that is stamped from now on.
         if isDisconnected || connectedSince.map({ $0 > now }) ?? false { connectedSince = now }
         isDisconnected = false
-    }
-
-    /// Which shard a bucket lies in.
-    func shard(of bucket: Int) -> Int { shard?(bucket) ?? 0 }
-
-    /// Whether the shard of a bucket is not to be asked.
-    func isPaused(_ bucket: Int) -> Bool { shard != nil && heldBack.isPaused(shard(of: bucket), at: uptime) }
-
-    /// Buckets whose marks are to be compared before anything is sent.
-    var comparing: [Int] {
-        (needsMarks ? Array(ledger.expected.keys) : Array(uncompared)).filter { !isPaused($0) }.sorted()
-    }
-
-    /// Whether the remote has to be asked before anything else.
-    var needsContact: Bool { needsMarks || uncompared.contains { !isPaused($0) } }
-
-    /// Marks found when they were compared.
-    ///
-    /// - Returns: why nothing can be sent.
-    mutating func compared(
-        _ found: [(bucket: Int, mark: Result<UInt64?, CacheError>)], fraction: Double
-    ) -> CacheError? {
-        if needsMarks { uncompared.formUnion(ledger.expected.keys) }
-        var away: [Int: CacheError] = [:]
-        for case (let bucket, .failure(let error)) in found { away[bucket] = error }
-        let answered = Set(found.lazy.map(\.bucket)).subtracting(away.keys)
-        if let error = note(answered: answered, away: away, fraction: fraction) { return error }
-        needsMarks = false
-        for case (let bucket, .success(let mark)) in found {
-            uncompared.remove(bucket)
-            weigh(mark, bucket: bucket)
-        }
-        return nil
-    }
-
-    /// Which buckets answered, and which did not.
-    ///
-    /// - Returns: the failure, where it is not one of some shards alone.
-    mutating func note(answered: Set<Int>, away: [Int: CacheError], fraction: Double) -> CacheError? {
-        let any = away.min { $0.key < $1.key }?.value
-        guard shard != nil, away.values.allSatisfy(\.concernsOneShard) else { return any }
-        let errors = Dictionary(away.map { (shard(of: $0.key), $0.value) }) { first, _ in first }
-        for shard in Set(answered.map { shard(of: $0) }).subtracting(errors.keys) { cameBack(shard) }
-        if any == nil { return nil }
-        guard heldBack.isolates(Set(errors.keys)) else { return any }
-        for (shard, error) in errors {
-            heldBack.failed(shard, error, at: uptime, fraction: fraction)
-            lastError = error
-        }
-        return nil
-    }
-
-    private mutating func cameBack(_ shard: Int) {
-        guard heldBack.answered(shard) else { return }
-        // Whatever it was, it may have lost something.
-        uncompared.formUnion(ledger.expected.keys.filter { self.shard(of: $0) == shard })
     }
 
     /// The task was cancelled: what is in flight is still waited for.
@@ -297,44 +241,6 @@ struct SyncStateMachine: Sendable {
         }
     }
 
-    /// What can be made durable: the outcomes of a finished delivery; marks alone only when nothing else is to be done.
-    private mutating func settlement() -> Settlement? {
-        let isQuiet = prepared == nil && !isInFlight && hasReachedEnd && stop == nil
-        let through = isUnsettled ? sending.watermark : passable
-        let marks = keptMarks(through)
-        guard through > sending.watermark || (isFinished || isQuiet) && !marks.isEmpty else {
-            isFinished = false
-            return nil
-        }
-        var settlement = Settlement(through: through)
-        for change in setAside where change.sequence <= through {
-            switch change.outcome {
-            case .deadLettered(let error):
-                settlement.deadLetters.append(DeadLetter(sequence: change.sequence, key: change.key, reason: error))
-            case .parked(let reason):
-                settlement.parked.append(ParkedChange(sequence: change.sequence, key: change.key, reason: reason))
-            default: break
-            }
-        }
-        if !marks.isEmpty { settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: marks) }
-        settlingMarks = marks
-        settlingThrough = through
-        return settlement
-    }
-
-    /// Up to where the watermark may move: below the first change that is held back.
-    private var passable: ChangeSequence {
-        guard doneThrough > sending.watermark else { return sending.watermark }
-        return min(doneThrough, heldBack.first.map { ChangeSequence($0.number - 1) } ?? doneThrough)
-    }
-
-    /// Marks to be kept. One above the watermark would vouch for what is read and sent again after a crash.
-    private func keptMarks(_ through: ChangeSequence) -> [Int: UInt64] {
-        if ledger.isUnknown { return [:] }
-        guard !heldBack.changes.isEmpty else { return dirtyMarks }
-        return dirtyMarks.filter { $0.value <= MarkLedger.mark(of: through.number) }
-    }
-
     /// What the feed holds above the cursor: to be prepared and given to ``prepared(_:)``, unless there is nothing.
     mutating func loaded(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
         isRewindsTurn = true
@@ -345,29 +251,6 @@ struct SyncStateMachine: Sendable {
         cursor = last.entry.sequence
         return Delivery(
             changes, terms(isResend: false), refusals, now: now, bucket: bucket, policy: policies.policy(for:))
-    }
-
-    /// What stands under changes that were held back: a delivery of those that still do.
-    mutating func reread(
-        _ keys: [CacheKey], _ entries: [StoredEntry?], now: Timestamp, bucket: (CacheKey) -> Int
-    ) -> Delivery? {
-        var changes: [Change] = []
-        for (key, entry) in zip(keys, entries) {
-            guard let place = heldBack.changes[key] else { continue }
-            if let entry, entry.sequence == place.sequence, entry.origin == .local {
-                changes.append(Change(key: key, entry: entry))
-            } else {
-                // What was written since stands later in the feed, and the store has counted this one.
-                heldBack.release(key)
-            }
-        }
-        guard !changes.isEmpty else {
-            isRetrying = false
-            return nil
-        }
-        var terms = terms(isResend: false)
-        terms.wereHeldBack = true
-        return Delivery(changes, terms, refusals, now: now, bucket: bucket, policy: policies.policy(for:))
     }
 
     /// A delivery is ready to be sent: the versions of its changes are final.
@@ -416,81 +299,6 @@ struct SyncStateMachine: Sendable {
         }
     }
 
-    private mutating func failed(_ delivery: Delivery, _ error: CacheError, _ fraction: Double) {
-        if error.code == .remoteTimeout, delivery.items.count > 1 {
-            changeBound.timedOut(at: delivery.items.count)
-            byteBound.timedOut(at: delivery.items.reduce(0) { $0 + ($1.change.entry.value?.count ?? 0) })
-        }
-        failed(error, fraction: fraction)
-    }
-
-    /// Every change of a delivery has its outcome, or waits for its shard.
-    private mutating func finish(_ delivery: Delivery) {
-        changeBound.succeeded()
-        byteBound.succeeded()
-        // Something may have been committed meanwhile.
-        hasReachedEnd = false
-        if delivery.terms.isResend {
-            for item in delivery.items {
-                if case .away = item.phase { rewind?.leave(item.bucket) } else { outcomes.resent += 1 }
-            }
-            return
-        }
-        if delivery.terms.wereHeldBack {
-            isRetrying = false
-        } else if !isUnsettled {
-            doneThrough = max(doneThrough, delivery.last)
-        }
-        for item in delivery.items {
-            let change = item.change
-            switch item.phase {
-            case .away:
-                heldBack.hold(
-                    change.key,
-                    HeldBack.Place(
-                        sequence: change.entry.sequence, bucket: item.bucket,
-                        bytes: change.entry.value?.count ?? 0))
-            case .done(let outcome):
-                if heldBack.changes[change.key].map({ $0.sequence <= change.entry.sequence }) ?? false {
-                    heldBack.release(change.key)
-                }
-                guard !isUnsettled, !outcome.isFinalHere else { continue }
-                if outcome == .expired { expiredUnsettled += 1 }
-                if outcome.isSetAside { setAside.append((change.entry.sequence, change.key, outcome)) }
-            default: break
-            }
-        }
-        if !isUnsettled { isFinished = true }
-    }
-
-    /// Whatever becomes of the batch, these have their outcome: what took their place is durable.
-    private mutating func countFinal(_ delivery: Delivery) {
-        for item in delivery.items {
-            if case .done(.lost(let loss)) = item.phase { outcomes.count(loss) }
-        }
-    }
-
-    /// The settlement is durable, and passed so many changes that still stood: whatever was sent of others, they were overwritten
-    /// before that was settled, and the store has counted them.
-    mutating func settled(passed: Int) {
-        let parked = setAside.count { $0.sequence <= settlingThrough && $0.outcome.isParked }
-        let deadLettered = setAside.count { $0.sequence <= settlingThrough && !$0.outcome.isParked }
-        // While some are held back, nobody knows which of those that were passed had expired.
-        let expired = heldBack.changes.isEmpty ? expiredUnsettled : 0
-        outcomes.parked += parked
-        outcomes.deadLettered += deadLettered
-        outcomes.expired += expired
-        outcomes.applied += passed - parked - deadLettered - expired
-        expiredUnsettled -= expired
-        sending.watermark = max(sending.watermark, settlingThrough)
-        setAside.removeAll { $0.sequence <= sending.watermark }
-        if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
-        isFinished = false
-        for (bucket, mark) in settlingMarks ?? [:] where dirtyMarks[bucket] == mark { dirtyMarks[bucket] = nil }
-        settlingMarks = nil
-        if stop == nil { succeed() }
-    }
-
     private mutating func fail(_ error: CacheError, _ fraction: Double) -> Action {
         lastError = error
         if !error.concernsOneChange {
@@ -504,7 +312,7 @@ struct SyncStateMachine: Sendable {
     }
 
     /// Everything so far has an outcome: what failed on the way is over.
-    private mutating func succeed() {
+    mutating func succeed() {
         lastError = heldBack.error
         backoff.reset()
     }
