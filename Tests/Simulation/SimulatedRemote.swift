@@ -36,6 +36,9 @@ final class SimulatedRemote: @unchecked Sendable {
     /// What each version of a key was seen to be.
     private var identities: [CacheKey: [Version: ValueFingerprint]] = [:]
     var isDown = false
+    /// How many servers the buckets are spread over, and which of them are away by themselves.
+    var shardCount = 1
+    var awayShards: Set<Int> = []
     /// Counts losses of data: what was under way before one does not arrive after it.
     private(set) var epoch = 0
     /// When something was lost last.
@@ -55,6 +58,8 @@ final class SimulatedRemote: @unchecked Sendable {
     static func bucket(of key: CacheKey) -> Int {
         key.string.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xFFFF } % bucketCount
     }
+
+    func shard(of bucket: Int) -> Int { bucket % shardCount }
 
     // MARK: Versioned writers
 

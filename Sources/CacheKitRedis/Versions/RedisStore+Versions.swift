@@ -23,8 +23,11 @@ extension RedisStore {
         return try await call.run()
     }
 
+    /// In a Cluster the master of the bucket's slot, as far as the map of slots is known.
+    public func shard(of bucket: Int) -> Int? { topology.shard(of: bucket) }
+
     /// The marks of a node, from masters only.
-    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
         try await topology.perform(MarksOperation(buckets: self.buckets, node: node), buckets)
     }
 

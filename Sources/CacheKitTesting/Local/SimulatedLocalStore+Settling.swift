@@ -23,21 +23,30 @@ extension SimulatedLocalStore {
     }
 
     /// Moves the watermark up.
-    public func settle(_ settlement: Settlement) async throws(CacheError) {
+    @discardableResult
+    public func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
         try using(writing: true) { state throws(CacheError) in
             guard settlement.through.number <= state.file.sequence else {
                 throw CacheError(
                     .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
             }
+            let passed = state.file.rows.values.count {
+                state.file.isPending($0) && $0.sequence <= settlement.through
+            }
+            state.file.account.passed += passed
             state.file.watermark = max(state.file.watermark, settlement.through)
             state.file.deadLetters += settlement.deadLetters
             state.file.parked += settlement.parked
-            guard let marks = settlement.marks else { return }
+            guard let marks = settlement.marks else { return passed }
             var kept = state.file.marks?.bucketCount == marks.bucketCount ? state.file.marks?.sequences ?? [:] : [:]
             kept.merge(marks.sequences) { $1 }
             state.file.marks = RemoteMarks(bucketCount: marks.bucketCount, sequences: kept)
+            return passed
         }
     }
+
+    /// Changes overwritten above the watermark.
+    public func supersededCount() async throws(CacheError) -> Int { try using { $0.file.superseded } }
 
     /// Settled changes, for sending again.
     public func settledChanges(
@@ -69,6 +78,8 @@ extension SimulatedLocalStore {
                 guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
                 state.file.conflicts.append(.init(loss: resolution.loss, change: Change(key: key, entry: row)))
                 if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
+                if state.file.isPending(row) { state.file.account.lost += 1 }
+                if resolution.isChange { state.file.account.made += 1 }
                 _ = state.file.store(
                     resolution.winner, resolution.isChange ? .local : .remote, version: resolution.version, at: now)
                 return true

@@ -27,7 +27,7 @@ extension ClusterTests {
             let views = try await store.inspect(keys)
             #expect(views.map(\.entry?.value) == keys.map { _ in sealed(UInt8(round)) })
             #expect(views.map(\.record) == writes.map(\.record))
-            #expect(try await store.marks(of: 7, in: pushes.map(\.bucket)).allSatisfy { $0 == round })
+            #expect(try await store.marks(of: 7, in: pushes.map(\.bucket)).allSatisfy { try $0.get() == round })
             for master in cluster.masters { _ = master.command("SCRIPT", "FLUSH") }
         }
         let survey = try await store.survey()
