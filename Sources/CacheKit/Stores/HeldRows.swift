@@ -39,8 +39,10 @@ public struct HeldRow: Sendable {
 public struct HeldRows: Sendable {
     /// Rows whose change has an outcome.
     public var rows: [HeldRow] = []
-    /// Rows left out because their change waits for the remote or for a person.
-    public var waiting = 0
+    /// Rows left out because their change waits for the remote.
+    public var pending = 0
+    /// Rows left out because their change waits for a person.
+    public var setAside = 0
     /// Rows that do not authenticate.
     public var unreadable = 0
     /// Where the next page begins; `nil` after the last one.

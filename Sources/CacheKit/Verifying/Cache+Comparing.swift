@@ -48,7 +48,8 @@ extension Cache {
         _ page: HeldRows, _ prefix: String, _ share: Double, _ remote: any RemoteStore,
         _ report: inout RemoteComparison
     ) async throws(CacheError) {
-        report.waiting += page.waiting
+        report.pending += page.pending
+        report.setAside += page.setAside
         report.unreadable += page.unreadable
         let now = clock.now()
         // Beside each other in a bucket, keys cost the remote least.

@@ -40,7 +40,8 @@ extension Cache {
             let cursor = page.next
             async let following = Self.page(after: cursor, of: local, limit: Self.rowsPerPage)
             try await compare(page, prefix, local, remote, &report)
-            report.waiting += page.waiting
+            report.pending += page.pending
+            report.setAside += page.setAside
             report.unreadable += page.unreadable
             report.next = page.next
             progress(report)
@@ -54,7 +55,8 @@ extension Cache {
             if Task.isCancelled { return report }
         }
         if cursor == nil, prefix.isEmpty {
-            unverified.compared(since: began)
+            // A change that the remote turns out to have had may have been replaced there since, and nobody tells.
+            if report.pending == 0 { unverified.compared(since: began) }
             lastReconciledAt.withLock { $0 = clock.now() }
         }
         return report
@@ -160,7 +162,7 @@ extension Cache {
                         progress: { cursor = $0.next })
                     if report.next == nil {
                         cursor = nil
-                        schedule.done(uptime: clock.uptime())
+                        schedule.done(uptime: clock.uptime(), isComplete: report.pending == 0)
                         noteReconciled(report)
                     }
                     isFailing = false

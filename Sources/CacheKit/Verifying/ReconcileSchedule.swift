@@ -40,9 +40,9 @@ struct ReconcileSchedule: Sendable {
         return uptime >= plannedAt
     }
 
-    /// All rows were compared.
-    mutating func done(uptime: Duration) {
+    /// Rows were compared: all of them, or all but those whose change waited for the remote.
+    mutating func done(uptime: Duration, isComplete: Bool) {
         hasReason = false
-        plannedAt = uptime + configuration.interval
+        plannedAt = uptime + (isComplete ? configuration.interval : min(configuration.interval, .seconds(60)))
     }
 }

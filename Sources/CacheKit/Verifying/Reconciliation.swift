@@ -14,8 +14,10 @@ public struct Reconciliation: Sendable, Equatable {
     public var undecided = 0
     /// Rows whose newer value at the remote does not open: they are not served, and asked for again.
     public var unopened = 0
-    /// Rows left alone because their change waits for the remote or for a person.
-    public var waiting = 0
+    /// Rows left alone because their change waits for the remote: they are to be compared once it has them.
+    public var pending = 0
+    /// Rows left alone because their change waits for a person.
+    public var setAside = 0
     /// Rows that do not authenticate; 'cachekit doctor' says more.
     public var unreadable = 0
     /// Where to go on; `nil` once all rows were compared.

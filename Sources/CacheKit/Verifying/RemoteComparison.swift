@@ -20,8 +20,10 @@ public struct RemoteComparison: Sendable, Equatable {
     public var opened = 0
     /// Values of the remote that do not open under any key of the ring.
     public var unopened = 0
-    /// Rows left out because their change waits for the remote or for a person.
-    public var waiting = 0
+    /// Rows left out because their change waits for the remote.
+    public var pending = 0
+    /// Rows left out because their change waits for a person.
+    public var setAside = 0
     /// Rows of the file that do not authenticate; 'cachekit doctor' says more.
     public var unreadable = 0
     /// Where to go on; `nil` once all rows were compared.

@@ -32,12 +32,13 @@ extension Reader {
                 page.unreadable += 1
                 continue
             }
-            let isPending = metadata.origin == .local && metadata.sequence > watermark
-            guard !isPending, select.integer(11) == 0 else {
-                page.waiting += 1
-                continue
+            if metadata.origin == .local, metadata.sequence > watermark {
+                page.pending += 1
+            } else if select.integer(11) != 0 {
+                page.setAside += 1
+            } else {
+                page.rows.append(HeldRow(key, metadata))
             }
-            page.rows.append(HeldRow(key, metadata))
         }
         if count == limit {
             page.next = RowCursor(part: UInt8(part), position: position)

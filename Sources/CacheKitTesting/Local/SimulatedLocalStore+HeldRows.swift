@@ -13,10 +13,12 @@ extension SimulatedLocalStore {
                 page.next = RowCursor(part: 0, position: Int64(row.sequence.number))
                 if state.altered.contains(key) {
                     page.unreadable += 1
+                } else if state.file.isPending(row) {
+                    page.pending += 1
                 } else if state.file.isReplaceable(row) {
                     page.rows.append(Self.held(key, row, isResealed: state.file.resealed.contains(key)))
                 } else {
-                    page.waiting += 1
+                    page.setAside += 1
                 }
             }
             if rows.count <= limit { page.next = nil }

@@ -33,7 +33,7 @@ struct ReconcilingTests {
         #expect(report.pulled == 1)
         #expect(report.dropped == 1)
         #expect(report.unopened == 1)
-        #expect(report.waiting == 1)
+        #expect(report.pending == 1)
         #expect(report.next == nil)
         #expect(try await world.local.read([CacheKey("n:elsewhere")])[0] == nil)
         let reads = world.remote.reads
@@ -112,7 +112,7 @@ struct ReconcilingTests {
         #expect(!due(0))
         #expect(!due(4))
         #expect(due(5))
-        schedule.done(uptime: .seconds(6))
+        schedule.done(uptime: .seconds(6), isComplete: true)
         // A short absence leaves it to reading.
         gaps += 1
         #expect(!due(20))
@@ -122,13 +122,17 @@ struct ReconcilingTests {
         gaps += 1
         #expect(!due(140))
         #expect(due(145))
-        schedule.done(uptime: .seconds(150))
+        schedule.done(uptime: .seconds(150), isComplete: true)
         overflows += 1
         #expect(!due(160))
         #expect(due(165))
-        schedule.done(uptime: .seconds(165))
+        schedule.done(uptime: .seconds(165), isComplete: true)
         #expect(!due(165 + 3_599))
         #expect(due(165 + 3_600))
+        // What waited is compared soon.
+        schedule.done(uptime: .seconds(4_000), isComplete: false)
+        #expect(!due(4_059))
+        #expect(due(4_060))
     }
 }
 
