@@ -221,14 +221,19 @@ extension SyncEngine {
         return .retry(after: pause)
     }
 
+    private func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
+        let versions = try await local.restamp(stamps, at: now)
+        // The ends of the rows were set back with their stamps, and memory has the old ones.
+        replaced(stamps.map(\.key))
+        return versions
+    }
+
     /// What has to be durable before a batch may be sent: its versions, and that they may be known elsewhere.
     private func prepare(_ delivery: Delivery) async throws(CacheError) {
         var delivery = delivery
         let now = state.withLock { $0.now(clock) }
         let stamps = delivery.stampsNeeded()
-        if !stamps.isEmpty {
-            delivery.restamped(try await local.restamp(stamps, at: now))
-        }
+        if !stamps.isEmpty { delivery.restamped(try await restamp(stamps, at: now)) }
         if !delivery.terms.isResend, delivery.last > delivery.terms.sentThrough {
             try await local.beginSending(through: delivery.last, fence: nil)
         }
@@ -262,7 +267,7 @@ extension SyncEngine {
             while true {
                 let now = state.withLock { $0.now(clock) }
                 switch delivery.next(at: now) {
-                case .restamp(let stamps): delivery.restamped(try await local.restamp(stamps, at: now))
+                case .restamp(let stamps): delivery.restamped(try await restamp(stamps, at: now))
                 case .push(let pushes): delivery.weighed(try await push(pushes))
                 case .write(let writes): delivery.written(try await write(writes))
                 case .inspect(let keys):

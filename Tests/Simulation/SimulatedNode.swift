@@ -153,6 +153,8 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
     /// What a user is shown; the outer `nil` where nothing could be.
     func value(of key: CacheKey) async -> [UInt8]?? {
         guard let cache else { return nil }
+        // What somebody without versions wrote has no place in their order, also where it came and went unread.
+        if pulledOver.foreign.remove(key) != nil { shown[key] = nil }
         let (life, floor) = (life, shown[key])
         let payload: [UInt8]?
         do {
@@ -164,12 +166,8 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
         guard isRunning, self.life == life else { return nil }
         guard let payload else { return .some(nil) }
         world.note("\(name) reads \(key.string): \(World.number(of: payload))")
-        guard let version = world.versions[payload] else {
-            // What somebody without versions wrote has no place in their order.
-            if world.foreign.contains(payload) { shown[key] = nil }
-            return payload
-        }
-        if let floor, version < floor {
+        guard let version = world.versions[payload] else { return payload }
+        if let floor, version < floor, !pulledOver.foreign.contains(key) {
             world.violate("\(name), \(key.string): \(World.number(of: payload)) was read after something newer")
         }
         shown[key] = max(shown[key] ?? .unknown, version)
@@ -203,4 +201,6 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
 /// Unchecked: see ``VirtualTime``.
 final class PulledOver: @unchecked Sendable {
     var sequences: Set<ChangeSequence> = []
+    /// Keys whose rows held something that was written without a version.
+    var foreign: Set<CacheKey> = []
 }

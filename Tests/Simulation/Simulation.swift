@@ -194,7 +194,6 @@ public struct Simulation {
             world.remote.foreignDelete(key)
         } else {
             let payload = world.nextPayload()
-            world.foreign.insert(payload)
             world.note("somebody else sets \(key.string) to \(World.number(of: payload))")
             world.remote.foreignSet(
                 key, world.sealed(payload, for: key), life: world.chance(50) ? .seconds(3_600) : nil)

@@ -76,6 +76,9 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
 
     @discardableResult
     func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
+        for resolution in resolutions where resolution.version == .unknown {
+            pulledOver.foreign.insert(resolution.winner.key)
+        }
         guard world.sabotage == .storesPulledValuesOverPendingOnes else { return try await base.resolve(resolutions) }
         var forced = resolutions
         let rows = base.file.rows
@@ -104,6 +107,7 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
         let stored = try await base.fill(fills)
         for (fill, isStored) in zip(fills, stored) {
             let key = fill.change.key
+            if isStored, fill.version == .unknown { pulledOver.foreign.insert(key) }
             guard let row = before.rows[key], row.origin == .local else { continue }
             if isStored { pulledOver.sequences.insert(row.sequence) }
             if !isStored, world.sabotage == .fillsOverPendingChanges {

@@ -22,8 +22,6 @@ final class World: @unchecked Sendable {
     var foreignWins = true
     /// The version under which each value took effect at the remote; every value is written once.
     var versions: [[UInt8]: Version] = [:]
-    /// Values that somebody without versions wrote.
-    var foreign: Set<[UInt8]> = []
     private var lastNumber = 0
     /// What everybody who writes values without versions seals them with.
     private let cipher: TenantCipher

@@ -40,7 +40,13 @@ enum RowFinding: Sendable, Equatable {
         if let entry = view.entry { return .replaced(entry, view.version) }
         // Kept, so that what was deleted is not served again should the remote forget that it was.
         guard let record = view.record, record.kind == .tombstone else { return .stands(until: nil) }
-        return .deleted(record.version, forgottenAt: record.expiresAt)
+        return deleted(record)
+    }
+
+    /// What expired before it was sent is told from a delete by its fingerprint: only whoever wrote it can send it again.
+    private static func deleted(_ record: RemoteRecord) -> RowFinding {
+        record.fingerprint == .none
+            ? .deleted(record.version, forgottenAt: record.expiresAt) : .gone(after: record.version.floor)
     }
 
     private static func weigh(
@@ -71,8 +77,8 @@ enum RowFinding: Sendable, Equatable {
     ) -> RowFinding {
         if record.version < row.version { return row.isLive(at: now) ? .behind : .stands(until: nil) }
         if record.kind == .tombstone {
-            let isKnown = row.isTombstone && row.version == record.version
-            return isKnown ? .stands(until: nil) : .deleted(record.version, forgottenAt: record.expiresAt)
+            let isKnown = row.isTombstone && (row.version == record.version || row.version == record.version.floor)
+            return isKnown ? .stands(until: nil) : deleted(record)
         }
         guard row.isLive(at: now) else { return .stands(until: nil) }
         // Evicted there, or deleted by somebody without versions: they can't be told apart.
