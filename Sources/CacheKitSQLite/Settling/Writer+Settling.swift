@@ -44,6 +44,7 @@ extension Writer {
         let watermark = Watermark(sequence: settlement.through.number)
         try meta.setSealed("watermark", watermark.encoded, file.keys)
         foundWatermark = watermark
+        try noteProgress(at: now)
         evictor.reconsider()
     }
 

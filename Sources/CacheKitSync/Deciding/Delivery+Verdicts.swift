@@ -36,7 +36,7 @@ extension Delivery {
             key: items[index].change.key, action: action, version: entry.version, fingerprint: fingerprint,
             base: items[index].base,
             isLate: age > terms.lateAfter || isFromBefore || items[index].wasSetBack || terms.isResend,
-            isTooOld: !terms.isResend && age > terms.tombstoneLife,
+            isTooOld: !terms.isResend && !entry.isSentAtAnyAge && age > terms.tombstoneLife,
             acceptsAbsence: terms.isResend || policy.absent == .apply, isResend: terms.isResend,
             recordExpiresAt: end)
     }

@@ -9,6 +9,8 @@ public struct SimulatedFile: Sendable {
         public var loss: Resolution.Loss
         /// The loser.
         public var change: Change
+        /// When it lost.
+        public var lostAt = Timestamp(milliseconds: 0)
     }
 
     /// One row per key, under its latest change.
@@ -23,12 +25,14 @@ public struct SimulatedFile: Sendable {
     public internal(set) var parked: [ParkedChange] = []
     /// Changes that lost.
     public var conflicts: [Conflict] = []
+    var setAsideAt: [ChangeSequence: Timestamp] = [:]
+    var progress = SendingProgress()
     var clock = HybridLogicalClock()
     var sequence: UInt64 = 0
     var sentThrough = ChangeSequence.zero
     var marks: RemoteMarks?
     var fence: [UInt8]?
-    /// Rows sealed anew since they were settled: the remote holds what their base says.
+    /// Rows sealed anew since they were settled, or given up on: the remote holds what their base says.
     var resealed: Set<CacheKey> = []
 
     /// An empty file.

@@ -24,12 +24,17 @@ extension SimulatedLocalStore {
 
     /// Moves the watermark up.
     public func settle(_ settlement: Settlement) async throws(CacheError) {
+        let now = clock.now()
         try using(writing: true) { state throws(CacheError) in
             guard settlement.through.number <= state.file.sequence else {
                 throw CacheError(
                     .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
             }
+            if settlement.through > state.file.watermark { state.file.progress.movedAt = now }
             state.file.watermark = max(state.file.watermark, settlement.through)
+            for change in settlement.deadLetters.map(\.sequence) + settlement.parked.map(\.sequence) {
+                state.file.setAsideAt[change] = now
+            }
             state.file.deadLetters += settlement.deadLetters
             state.file.parked += settlement.parked
             guard let marks = settlement.marks else { return }
@@ -67,7 +72,8 @@ extension SimulatedLocalStore {
             return resolutions.map { resolution in
                 let key = resolution.winner.key
                 guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
-                state.file.conflicts.append(.init(loss: resolution.loss, change: Change(key: key, entry: row)))
+                state.file.conflicts.append(
+                    .init(loss: resolution.loss, change: Change(key: key, entry: row), lostAt: now))
                 if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
                 _ = state.file.store(
                     resolution.winner, resolution.isChange ? .local : .remote, version: resolution.version, at: now)
