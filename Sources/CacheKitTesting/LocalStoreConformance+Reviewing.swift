@@ -117,6 +117,10 @@ extension LocalStoreConformance {
         try require(try await all(.deadLetter, store).isEmpty, "it is forgotten")
         try require(try await all(.parked, store).count == 2, "and no other is")
         try require(try await entry("old", store)?.value == [2], "its row stays readable")
+        let row = try await entry("refused", store)
+        try require(
+            row?.value == [1] && row?.origin == .remote && row?.version == .unknown && row?.sequence == sequences[0],
+            "as one from the remote that nobody gave a version")
         try require(try await entry("again", store)?.value == [5], "as does what was written over it")
         try require(try await store.backlog().changes == 1, "nothing of it waits")
         let settled = try await store.settledChanges(

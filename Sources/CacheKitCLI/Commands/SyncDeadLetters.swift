@@ -38,8 +38,8 @@ extension Sync {
             static let configuration = CommandConfiguration(
                 abstract: "Give them up: they are never sent.",
                 discussion: """
-                    The file goes on serving what it holds, until it expires, is evicted, or something else is read from Redis. \
-                    Asks on a terminal; needs --yes elsewhere.
+                    The file goes on serving what it holds until it expires, is evicted, or a read asks Redis and Redis says \
+                    otherwise. Asks on a terminal; needs --yes elsewhere.
                     """)
 
             @OptionGroup var selection: SelectionOptions

@@ -61,7 +61,8 @@ extension ReviewedRow {
     var fields: [(String, MessagePackValue)] {
         [
             ("kind", .string(isTombstone ? "delete" : "put")), ("bytes", .int(Int64(byteCount))),
-            ("version", SyncReport.version(version)), ("stamped_at", SyncReport.time(version.time)),
+            ("version", version == .unknown ? .nil : SyncReport.version(version)),
+            ("stamped_at", version == .unknown ? .nil : SyncReport.time(version.time)),
             ("expires_at", SyncReport.time(expiresAt)),
         ]
     }

@@ -33,13 +33,31 @@ extension Writer {
         let outcomes = try decide(kind, changes) { change, record, hash, row throws(CacheError) in
             guard var row else { return .done }
             row.metadata.origin = .remote
-            // The remote holds what the base says: whoever writes next must not take this value for what is there.
+            // The remote holds what the base says: whoever writes next must not take this value for what is there, and
+            // whoever asks the remote must not take what is there for older.
             row.metadata.isResealed = true
+            row = try withoutVersion(row, hash)
             try put(row, hash)
             return .done
         }
         evictor.reconsider()
         return outcomes
+    }
+
+    /// The row under no version; a plain value is sealed to the version.
+    private func withoutVersion(_ standing: Standing, _ hash: KeyHash) throws(CacheError) -> Standing {
+        var row = standing
+        row.metadata.version = .unknown
+        guard row.metadata.fingerprint == nil, let value = row.value else { return row }
+        let former = standing.metadata.version
+        let plaintext = value.withUnsafeBytes { value in
+            hash.bytes.withUnsafeBytes { try? file.keys.openValue(value, hash: $0, version: former) }
+        }
+        guard let plaintext else { throw RowCodec.tampered }
+        let sealed = try file.keys.sealValue(plaintext, hash: hash.bytes, version: .unknown)
+        row.metadata.valueTag = sealed.withUnsafeBytes { RowMetadata.tag(of: $0) }
+        row.value = sealed
+        return row
     }
 
     private func put(_ row: Standing, _ hash: KeyHash) throws(CacheError) {
@@ -69,14 +87,12 @@ extension Writer {
                 continue
             }
             let hash = try file.codec.hash(record.key)
-            let row: Standing?
             do throws(CacheError) {
-                row = try standing(hash, under: change)
+                outcomes.append(try decision(change, record, hash, standing(hash, under: change)))
             } catch  where error.code == .tamperedStore {
                 outcomes.append(.unreadable)
                 continue
             }
-            outcomes.append(try decision(change, record, hash, row))
             try delete.bind(Int64(clamping: change.number), at: 1)
             try delete.run()
         }

@@ -40,6 +40,7 @@ extension SimulatedLocalStore {
         try decide(kind, changes) { file, change in
             guard var row = file.rows[change.key], row.sequence == change.sequence else { return .done }
             row.origin = .remote
+            row.version = .unknown
             file.rows[change.key] = row
             // The remote holds what the base says.
             file.resealed.insert(change.key)

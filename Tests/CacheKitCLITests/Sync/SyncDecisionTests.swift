@@ -105,6 +105,50 @@ struct SyncDecisionTests {
         #expect(try await scene.run("sync status").status == 0)
     }
 
+    @Test func `a decision about many that is killed in between loses none, and goes on when it is run again`()
+        async throws
+    {
+        let scene = try await OperatorScene()
+        defer { scene.stop() }
+        let lines = (0..<1500).map { #"{"key":"k:\#($0)","value":1}"# }.joined(separator: "\n")
+        let imported = try await scene.tool.run("import", input: lines, environment: ["CACHEKIT_REDIS_URL": nil])
+        #expect(imported.status == 0, "\(imported.errors)")
+        let refusing = try await RedisServer.start(["--rename-command", "SET", ""])
+        defer { refusing.stop() }
+        #expect(try await scene.run("sync push --redis \(refusing.url)").status == 5)
+        let outcome = try await scene.tool.shell(
+            """
+            unset CACHEKIT_REDIS_URL
+            for round in $(seq 20); do
+                "$CACHEKIT_EXECUTABLE" sync dead-letters retry --namespace k >/dev/null 2>&1 & pid=$!
+                sleep 0.0$((round * 2 + 10)); kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+                cachekit sync status --json
+            done
+            cachekit sync dead-letters retry --namespace k >/dev/null; cachekit sync status --json
+            """)
+        let counts = try outcome.objects().map {
+            ($0["dead_letters"] as? Int ?? -1, $0["pending_changes"] as? Int ?? -1)
+        }
+        #expect(counts.count == 21)
+        #expect(counts.allSatisfy { $0.0 + $0.1 == 1500 }, "\(counts)")
+        #expect(counts.last.map { $0 == (0, 1500) } == true, "\(counts)")
+        #expect(try await scene.run("sync push").status == 0)
+        #expect(try await scene.remote("k:1499") == "1\n")
+    }
+
+    @Test func `what was dropped is served from the file until Redis says otherwise`() async throws {
+        let scene = try await OperatorScene()
+        defer { scene.stop() }
+        try await scene.write(["a"], ago: .seconds(8 * 86_400))
+        #expect(try await scene.run("sync push").status == 5)
+        #expect(try await scene.run("sync parked drop --all --yes").status == 0)
+        #expect(try await scene.tool.run("get", "a", environment: ["CACHEKIT_REDIS_URL": nil]).output == "1\n")
+        _ = try await scene.tool.run("set", "a", "2", "--database", scene.tool.path("other.db"))
+        _ = try await scene.tool.run("set", "b", "1")
+        #expect(try await scene.run("sync status").status == 0)
+        #expect(try await scene.remote("a") == "2\n")
+    }
+
     @Test func `no name of a key is in a message or in the status`() async throws {
         let scene = try await OperatorScene()
         defer { scene.stop() }

@@ -17,8 +17,8 @@ public protocol ChangeReviewing: Sendable {
     /// is ``ReviewOutcome/superseded`` and forgotten.
     func requeue(_ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]) async throws(CacheError) -> [ReviewOutcome]
 
-    /// Gives changes up for good. The row stays readable, and from then on counts as one from the remote: it is never sent,
-    /// it may be evicted, and what the remote holds replaces it.
+    /// Gives changes up for good. The row stays readable, and from then on counts as one from the remote without a version:
+    /// it is never sent, it may be evicted, and what the remote holds replaces it.
     func drop(_ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]) async throws(CacheError) -> [ReviewOutcome]
 
     /// Conflicts whose loser has a sequence above `after`, in that order, at most `limit` (1,000 of them at the most).
