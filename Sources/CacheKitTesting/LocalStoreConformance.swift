@@ -68,6 +68,8 @@ public struct LocalStoreConformance: Sendable {
         case replacesLosers
         /// A stamp that lies ahead is set back with the ends of its row, and later ones follow it.
         case setsStampsBack
+        /// A stamp that only follows an earlier wrong one is set back, and the ends of its row, which do not, stay.
+        case keepsEndsOfARightClock
         /// A change gets a version above another, and nothing else of it moves.
         case stampsAboveOthers
         /// With another node id, nothing counts as sent or acknowledged.
@@ -137,6 +139,7 @@ public struct LocalStoreConformance: Sendable {
         case .feedsSettledChanges: try await feedsSettledChanges(store)
         case .replacesLosers: try await replacesLosers(store)
         case .setsStampsBack: try await setsStampsBack(store)
+        case .keepsEndsOfARightClock: try await keepsEndsOfARightClock(store)
         case .stampsAboveOthers: try await stampsAboveOthers(store)
         case .changesItsNode: try await changesItsNode(store)
         case .listsWhatWasSetAside: try await listsWhatWasSetAside(store)

@@ -121,7 +121,7 @@ struct SyncDecisionTests {
             unset CACHEKIT_REDIS_URL
             for round in $(seq 20); do
                 "$CACHEKIT_EXECUTABLE" sync dead-letters retry --namespace k >/dev/null 2>&1 & pid=$!
-                sleep 0.0$((round * 2 + 10)); kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+                sleep $(printf '0.%03d' $((round * 12))); kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
                 cachekit sync status --json
             done
             cachekit sync dead-letters retry --namespace k >/dev/null; cachekit sync status --json
