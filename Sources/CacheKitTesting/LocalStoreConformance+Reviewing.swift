@@ -127,6 +127,14 @@ extension LocalStoreConformance {
             after: .zero, through: last, limit: 100, byteLimit: 1 << 20)
         try require(
             settled.map(\.key.string) == ["settled"], "it is not sent again when the remote has lost something")
+        var held: HeldRow?
+        var cursor: RowCursor?
+        repeat {
+            let page = try await store.heldRows(after: cursor, limit: 100)
+            held = held ?? page.rows.first { $0.key.string == "old" }
+            cursor = page.next
+        } while cursor != nil
+        try require(held.map { $0.fingerprint == .none } == true, "nor taken for what the remote holds")
         try await store.commit([put("old", [8])])
         try require(
             try await entry("old", store)?.base == [fingerprint([7])],

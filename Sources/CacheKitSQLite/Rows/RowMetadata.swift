@@ -17,6 +17,7 @@ struct RowMetadata: Equatable {
     private static let resealedFlag: UInt8 = 4
     private static let sealedBaseFlag: UInt8 = 8
     private static let anyAgeFlag: UInt8 = 16
+    private static let givenUpFlag: UInt8 = 32
 
     var mode: NamespaceMode
     var version: Version
@@ -42,6 +43,8 @@ struct RowMetadata: Equatable {
     var hasBaseColumn = false
     /// Somebody decided that it is sent however old it is.
     var isSentAtAnyAge = false
+    /// Somebody decided that it is never sent: the value is not the one that the base stands for.
+    var isGivenUp = false
 
     /// The plaintext.
     var encoded: [UInt8] {
@@ -50,7 +53,7 @@ struct RowMetadata: Equatable {
         let flags =
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
             | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
-            | (isSentAtAnyAge ? Self.anyAgeFlag : 0)
+            | (isSentAtAnyAge ? Self.anyAgeFlag : 0) | (isGivenUp ? Self.givenUpFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -98,6 +101,7 @@ extension RowMetadata {
         isResealed = flags & Self.resealedFlag != 0
         hasBaseColumn = flags & Self.sealedBaseFlag == 0
         isSentAtAnyAge = flags & Self.anyAgeFlag != 0
+        isGivenUp = flags & Self.givenUpFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)

@@ -36,6 +36,7 @@ extension Writer {
             // The remote holds what the base says: whoever writes next must not take this value for what is there, and
             // whoever asks the remote must not take what is there for older.
             row.metadata.isResealed = true
+            row.metadata.isGivenUp = true
             row = try withoutVersion(row, hash)
             try put(row, hash)
             return .done

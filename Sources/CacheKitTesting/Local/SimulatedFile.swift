@@ -34,6 +34,8 @@ public struct SimulatedFile: Sendable {
     var fence: [UInt8]?
     /// Rows sealed anew since they were settled, or given up on: the remote holds what their base says.
     var resealed: Set<CacheKey> = []
+    /// Rows given up on by a person: another value than what their base stands for.
+    var givenUp: Set<CacheKey> = []
 
     /// An empty file.
     public init(node: UInt64) {
@@ -55,6 +57,7 @@ public struct SimulatedFile: Sendable {
     ) -> ChangeSequence {
         var base = rows[change.key].map { baseAfter(change.key, $0) } ?? []
         resealed.remove(change.key)
+        givenUp.remove(change.key)
         if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
         sequence += 1
         if origin == .local, let former = rows[change.key]?.version,

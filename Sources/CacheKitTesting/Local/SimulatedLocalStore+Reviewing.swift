@@ -44,6 +44,7 @@ extension SimulatedLocalStore {
             file.rows[change.key] = row
             // The remote holds what the base says.
             file.resealed.insert(change.key)
+            file.givenUp.insert(change.key)
             return .done
         }
     }
