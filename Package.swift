@@ -125,7 +125,9 @@ let package = Package(
         // A node in a process of its own, which its parent kills or measures.
         .executableTarget(
             name: "SyncChild",
-            dependencies: ["CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync"],
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
+            ],
             path: "Tests/SyncChild"),
         .testTarget(
             name: "IntegrationTests",

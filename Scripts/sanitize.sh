@@ -7,7 +7,7 @@ run() {
     echo "== $1 sanitizer"
     local scratch=$PWD/.build-$1
     # Crash rounds kill processes and gain nothing here.
-    export SWIFT_BACKTRACE=enable=no CACHEKIT_CRASH_ROUNDS=3
+    export SWIFT_BACKTRACE=enable=no CACHEKIT_CRASH_ROUNDS=3 CACHEKIT_SANITIZED=1
     swift build --build-tests --sanitize="$1" --scratch-path "$scratch"
     local options=(ASAN_OPTIONS=detect_leaks=0)  # the harness itself leaks a few bytes
     if [ "$1" = thread ]; then

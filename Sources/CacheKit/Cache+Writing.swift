@@ -56,8 +56,9 @@ extension Cache {
                 if lifecycle.shouldWarnAboutNotRunning() {
                     configuration.logger.warning("\(Self.notRunningWarning)")
                 }
-                if case .writeThrough(let timeout) = admission, let last = sequences.last {
-                    try await synchronizer.awaitSettled(last, atMost: timeout)
+                if case .writeThrough(let timeout) = admission {
+                    let written = Dictionary(zip(changes.map(\.key), sequences)) { max($0, $1) }
+                    try await synchronizer.awaitApplied(written, atMost: timeout)
                 }
             }
         } else if let remote {

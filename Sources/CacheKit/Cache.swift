@@ -64,10 +64,18 @@ public final class Cache: Sendable {
             fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
         self.sealer = sealer
         self.registry = registry
+        // What changed in the remote before now was not heard of.
+        let unverified = UnverifiedRows(isGapOpen: !(local is NoStore) && !(remote is NoStore))
+        self.unverified = unverified
         let stores = try await OpenedStores(
             local, remote, sync, configuration, keyring, clock,
             replaced: { keys in
                 for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
+            },
+            lost: { [counters] in
+                unverified.everything()
+                memory.unverifyAll()
+                counters.gaps.count()
             }
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
@@ -77,8 +85,6 @@ public final class Cache: Sendable {
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer
-        // What changed in the remote before now was not heard of.
-        unverified = UnverifiedRows(isGapOpen: stores.local != nil && stores.remote != nil)
         self.lifecycle = CacheLifecycle(seen: stores.lastSequence)
     }
 

@@ -87,6 +87,12 @@ extension CacheError {
             cause: cause)
     }
 
+    /// A write that only noted connections may carry came to one made since.
+    static func redisNotNoted() -> CacheError {
+        CacheError(
+            .remoteUnavailable, "the connection to Redis is a new one; those before it are ended first, try again")
+    }
+
     /// No answer in time.
     static func redisTimeout() -> CacheError {
         CacheError(

@@ -1,5 +1,6 @@
 public import CacheKit
 public import CacheKitCore
+internal import Synchronization
 
 /// The remote tier in Redis, by plain keys and values that other SDKs read and write too.
 ///
@@ -7,6 +8,8 @@ public import CacheKitCore
 public final class RedisStore: RemoteStore {
     let topology: any Topology
     let surveyor = ServerSurvey()
+    /// Whether writes go over connections only that a note of this store names.
+    let isFenced = Atomic(false)
     private let gathered = GatheredReads()
     private let follower: InvalidationFollower
 
@@ -55,7 +58,7 @@ public final class RedisStore: RemoteStore {
     /// - Throws: ``CacheError/Code/mayHaveBeenApplied`` when any of the batch may have taken effect and the outcome is
     ///   not known, ``CacheError/Code/remoteUnavailable`` when none has.
     public func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
-        try await topology.perform(WriteOperation(), writes)
+        try await topology.perform(WriteOperation(isFenced: isFenced.load(ordering: .relaxed)), writes)
     }
 
     /// `PING`. A user who may not send that one is answered all the same, and may do what the cache needs.
@@ -95,13 +98,17 @@ public final class RedisStore: RemoteStore {
 
     /// Any command that gives one reply; an error reply is thrown. Not sent again after a loss.
     ///
-    /// - Parameter key: The key that it is about, where servers share the keys among them.
+    /// - Parameter key: The key that it is about, where servers share the keys among them. Commands with one keep their place
+    ///   among the writes of that key; those without one can be overtaken by large values.
     package func command(_ arguments: [[UInt8]], for key: String? = nil) async throws(CacheError) -> RESPValue {
         var writer = RESPWriter()
         writer.command(arguments)
-        guard let reply = try await topology.send(CommandBatch(writer), for: key).first else {
-            throw .redisUnexpectedReply()
+        var batch = CommandBatch(writer)
+        if let key {
+            batch.writes = CommandBatch.Writes(
+                largestValue: arguments.reduce(0) { max($0, $1.count) }, keys: { [key] })
         }
+        guard let reply = try await topology.send(batch, for: key).first else { throw .redisUnexpectedReply() }
         if case .error(let text) = reply { throw .redisReply(text) }
         return reply
     }

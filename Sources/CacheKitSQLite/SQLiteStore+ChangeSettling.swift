@@ -15,8 +15,14 @@ extension SQLiteStore {
     }
 
     /// Moves the watermark; see ``ChangeSettling/settle(_:)``.
-    public func settle(_ settlement: Settlement) async throws(CacheError) {
+    @discardableResult
+    public func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
         try await write { writer throws(CacheError) in try writer.settle(settlement) }
+    }
+
+    /// Changes overwritten above the watermark, by any process; none while the file had no remote.
+    public func supersededCount() async throws(CacheError) -> Int {
+        try await read { reader throws(CacheError) in try reader.supersededCount() }
     }
 
     /// Settled changes for sending again; see ``ChangeSettling/settledChanges(after:through:limit:byteLimit:)``.

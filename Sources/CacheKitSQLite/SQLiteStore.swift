@@ -34,7 +34,8 @@ public final class SQLiteStore: LocalStore {
         try configuration.validate()
         let queue = WriteQueue(
             maximumCount: configuration.maximumQueuedWrites, maximumBytes: configuration.maximumQueuedBytes)
-        let result: Result<SQLiteStore, CacheError> = await withCheckedContinuation { continuation in
+        let handover = Handover<SQLiteStore>()
+        await withCheckedContinuation { continuation in
             let ended = OneTimeSignal()
             let isStarted = SystemThread.start {
                 do throws(CacheError) {
@@ -42,20 +43,22 @@ public final class SQLiteStore: LocalStore {
                     let writer = try Writer(file, clock: context.clock)
                     let reads = try StoreReads(file, writer.ownCommits)
                     writer.endSnapshots = { [weak reads] in reads?.endSnapshots() }
-                    continuation.resume(
-                        returning: .success(SQLiteStore(file, queue, reads, ended, clock: context.clock)))
+                    handover.leave(.success(SQLiteStore(file, queue, reads, ended, clock: context.clock)))
+                    continuation.resume()
                     serve(queue, writer)
                 } catch {
-                    continuation.resume(returning: .failure(error))
+                    handover.leave(.failure(error))
+                    continuation.resume()
                 }
                 // The writer is gone and its connection closed.
                 ended.set()
             }
             if !isStarted {
-                continuation.resume(returning: .failure(SystemThread.unavailable))
+                handover.leave(.failure(SystemThread.unavailable))
+                continuation.resume()
             }
         }
-        return try result.get()
+        return try handover.take()
     }
 
     private static func serve(_ queue: WriteQueue, _ writer: Writer) {

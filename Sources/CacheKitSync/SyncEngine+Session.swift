@@ -28,28 +28,42 @@ extension SyncEngine {
     /// Nothing is asked of the remote while nothing is pending and nothing was lost.
     private func begin() async throws(CacheError) {
         let sending = try await local.sendingState()
+        try await noteSuperseded()
         let bucketCount = remote.bucketCount
+        let shard = shard
         state.withLock { state in
             state.isStandingBy = false
-            state.machine.begin(sending, bucketCount: bucketCount)
+            state.machine.begin(
+                sending, bucketCount: bucketCount, shard: shard)
         }
+    }
+
+    /// What each bucket fails with; `nil` where that is the whole remote.
+    private var shard: (@Sendable (Int) -> Int)? {
+        let remote = remote
+        guard remote.shard(of: 0) != nil else { return nil }
+        return { remote.shard(of: $0) ?? -1 }
     }
 
     /// Before each batch, as far as it is due: the remote's time, the marks where they may have changed, and an end to what
     /// other connections still hold.
     private func contact() async throws(CacheError) {
         try await survey()
-        let (needsMarks, node, buckets) = state.withLock { state in
-            (state.machine.needsMarks, state.machine.sending.node, state.machine.ledger.expected.keys.sorted())
+        let (node, buckets) = state.withLock { state in
+            (state.machine.sending.node, state.machine.comparing)
         }
-        if needsMarks {
+        if state.withLock({ $0.machine.needsContact }) {
             let asked = clock.uptime()
-            let marks = buckets.isEmpty ? [] : try await remote.marks(of: node, in: buckets)
+            let marks = try await marks(of: node, in: buckets)
             let found = Array(zip(buckets, marks))
-            state.withLock { state in
-                state.machine.compared(found.map { (bucket: $0.0, mark: $0.1) })
-                state.marksFoundAt = asked
+            let failure = state.withLock { state in
+                let failure = state.machine.compared(
+                    found.map { (bucket: $0.0, mark: $0.1) }, fraction: configuration.jitter())
+                if failure == nil { state.marksFoundAt = asked }
+                return failure
             }
+            if let failure { throw failure }
+            tellLoss()
         }
         let (needsFence, note) = state.withLock { ($0.needsFence, $0.machine.sending.fence) }
         if needsFence {
@@ -72,8 +86,8 @@ extension SyncEngine {
                 survey.time, answeredAt: answered, trip: uptime - asked, uptime: uptime)
             return (correction, isNew)
         }
+        clock.correct(by: correction)
         if correction != .zero {
-            clock.correct(by: correction)
             logger.notice(
                 "this machine's clock differs from the remote's, which is followed from now on",
                 metadata: ["milliseconds": "\(correction.wholeMilliseconds)"])
@@ -87,7 +101,7 @@ extension SyncEngine {
             while true {
                 let action = state.withLock { state in
                     if Task.isCancelled { state.machine.cancel() }
-                    return state.machine.next(now: state.now(clock))
+                    return state.machine.next(now: state.now(clock), uptime: clock.uptime())
                 }
                 do throws(CacheError) {
                     switch action {
@@ -99,12 +113,19 @@ extension SyncEngine {
                             if !changes.isEmpty || after == state.machine.sending.watermark {
                                 state.isPending = !changes.isEmpty
                             }
-                            return !changes.isEmpty || state.machine.needsMarks
+                            return !changes.isEmpty || state.machine.needsContact
                         }
                         // Before the changes are looked at: what the remote's time says decides about them.
                         if isNeeded { try await contact() }
                         let delivery = state.withLock {
                             $0.machine.loaded(changes, now: $0.now(clock), bucket: remote.bucket(of:))
+                        }
+                        if let delivery { try await prepare(delivery) }
+                    case .readHeldBack(let keys):
+                        try await contact()
+                        let entries = try await local.read(keys)
+                        let delivery = state.withLock {
+                            $0.machine.reread(keys, entries, now: $0.now(clock), bucket: remote.bucket(of:))
                         }
                         if let delivery { try await prepare(delivery) }
                     case .rewind(let step):
@@ -115,14 +136,18 @@ extension SyncEngine {
                         guard let end = await group.next() else { break }
                         state.withLock { state in
                             if Task.isCancelled { state.machine.cancel() }
-                            state.machine.delivered(end, fraction: configuration.jitter())
+                            state.machine.delivered(end, fraction: configuration.jitter(), uptime: clock.uptime())
                         }
+                        tellLoss()
                     case .settle(let settlement):
-                        try await local.settle(settlement)
+                        let passed = try await local.settle(settlement)
                         note(settlement)
                         state.withLock { state in
-                            state.machine.settled()
-                            state.stall.progressed(at: clock.uptime())
+                            // Behind a shard that is away the watermark waits, whatever else is sent.
+                            if settlement.through > state.machine.sending.watermark {
+                                state.stall.progressed(at: clock.uptime())
+                            }
+                            state.machine.settled(passed: passed)
                             state.isFailureNoted = false
                         }
                         gate.settled(through: settlement.through)
@@ -133,6 +158,11 @@ extension SyncEngine {
                             "another node writes under this one's id (a copied or restored file?); this one has a new id now"
                         )
                         return .again
+                    case .startOver: return .again
+                    case .hold(let pause):
+                        state.withLock { $0.needsFence = $0.machine.policies.hasSingleWriters }
+                        await noteFailure()
+                        return .hold(after: pause)
                     case .rest:
                         state.withLock { state in
                             state.stall.rested()
@@ -156,6 +186,15 @@ extension SyncEngine {
                 }
             }
         }
+    }
+
+    /// Says so when the first bucket turns out to have lost something: what others wrote may be gone as well.
+    private func tellLoss() {
+        let isNew = state.withLock { state in
+            defer { state.isLossTold = !state.machine.ledger.lost.isEmpty }
+            return !state.isLossTold && !state.machine.ledger.lost.isEmpty
+        }
+        if isNew { lost() }
     }
 
     /// Whoever else uses this node's id has to notice, too: what the one sent may have hidden from the other what was lost.
@@ -199,7 +238,7 @@ extension SyncEngine {
     private func take(_ step: Rewind.Step) async throws(CacheError) {
         switch step {
         case .plant(let pushes):
-            let answers = pushes.isEmpty ? [] : try await remote.push(pushes)
+            let answers = try await push(pushes)
             state.withLock { $0.machine.planted(answers) }
         case .load(let after, let through):
             try await contact()
@@ -211,7 +250,7 @@ extension SyncEngine {
             }
             if let delivery { try await prepare(delivery) }
         case .restore(let pushes):
-            let answers = try await remote.push(pushes)
+            let answers = try await push(pushes)
             state.withLock { $0.machine.restored(answers) }
         }
     }
@@ -224,8 +263,8 @@ extension SyncEngine {
                 let now = state.withLock { $0.now(clock) }
                 switch delivery.next(at: now) {
                 case .restamp(let stamps): delivery.restamped(try await local.restamp(stamps, at: now))
-                case .push(let pushes): delivery.weighed(try await remote.push(pushes))
-                case .write(let writes): delivery.written(try await remote.write(writes))
+                case .push(let pushes): delivery.weighed(try await push(pushes))
+                case .write(let writes): delivery.written(try await write(writes))
                 case .inspect(let keys):
                     delivery.inspected(try await remote.inspect(keys), at: now, checking: checkingValue)
                 case .resolve(let resolutions):

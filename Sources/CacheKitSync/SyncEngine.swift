@@ -18,6 +18,10 @@ final class SyncEngine: Synchronizer {
         var marksComparedAt: Duration?
         /// When marks were last asked for and found; `nil` for never.
         var marksFoundAt: Duration?
+        /// Whether it was told that the remote has lost something, which goes on for as long as that is being sent again.
+        var isLossTold = false
+        /// What the store said of superseded changes when this engine first looked.
+        var supersededBefore: Int?
         var runs = 0
         var isStandingBy = false
         /// Whether anything is, as far as is known: where nothing is, a remote that is away is no reason for an alarm.
@@ -28,8 +32,8 @@ final class SyncEngine: Synchronizer {
         /// What the time is for whatever is decided.
         func now(_ clock: CorrectedClock) -> Timestamp { learning.time(at: clock.uptime()) ?? clock.now() }
 
-        init(_ configuration: SyncConfiguration, bucketCount: Int) {
-            machine = SyncStateMachine(configuration)
+        init(_ configuration: SyncConfiguration, bucketCount: Int, madeAt: Timestamp) {
+            machine = SyncStateMachine(configuration, madeAt: madeAt)
             stall = StallAlarm(after: configuration.stallAlarm)
             learning = ClockLearning(interval: configuration.surveyInterval)
             sweep = RecordSweep(bucketCount: bucketCount, interval: configuration.sweepInterval)
@@ -43,6 +47,8 @@ final class SyncEngine: Synchronizer {
         case again
         /// Nothing is pending, or the task was cancelled.
         case rest
+        /// Nothing is pending but what waits for a shard that is away.
+        case hold(after: Duration)
         /// Another process holds the lease.
         case standBy
         /// The session failed.
@@ -56,6 +62,7 @@ final class SyncEngine: Synchronizer {
     let configuration: SyncConfiguration
     let checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     let replaced: @Sendable ([CacheKey]) -> Void
+    let lost: @Sendable () -> Void
     let state: Mutex<State>
     private let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
@@ -71,9 +78,10 @@ final class SyncEngine: Synchronizer {
         logger = context.logger
         checkingValue = context.checkingValue
         replaced = context.replaced
+        lost = context.lost
         self.configuration = configuration
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
-        state = Mutex(State(configuration, bucketCount: context.remote.bucketCount))
+        state = Mutex(State(configuration, bucketCount: context.remote.bucketCount, madeAt: context.clock.now()))
     }
 
     func wake() { committed.set() }
@@ -87,7 +95,7 @@ final class SyncEngine: Synchronizer {
         let bucket = remote.bucket(of: key)
         return state.withLock { state in
             guard let suspicion else { return state.machine.mayHaveLost(bucket) }
-            return state.marksFoundAt.map { $0 < suspicion } ?? true || state.machine.ledger.lost[bucket] != nil
+            return state.marksFoundAt.map { $0 < suspicion } ?? true || state.machine.isKnownToMiss(bucket)
         }
     }
 
@@ -101,6 +109,8 @@ final class SyncEngine: Synchronizer {
                 await sweepRecords()
                 compareMarksNowAndThen()
                 await committed.wait(atMost: configuration.idleInterval, clock: clock)
+            case .hold(let pause):
+                await committed.wait(atMost: min(pause, configuration.idleInterval), clock: clock)
             case .standBy: await recovered.wait(atMost: configuration.idleInterval, clock: clock)
             case .retry(let pause): await recovered.wait(atMost: pause, clock: clock)
             }
@@ -111,8 +121,8 @@ final class SyncEngine: Synchronizer {
         try await gate.admit(changes: changes, bytes: bytes)
     }
 
-    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError) {
-        try await gate.awaitSettled(sequence, atMost: timeout)
+    func awaitApplied(_ changes: [CacheKey: ChangeSequence], atMost timeout: Duration) async throws(CacheError) {
+        try await gate.awaitApplied(changes, atMost: timeout)
     }
 
     static let evictionWarning =
@@ -138,15 +148,30 @@ final class SyncEngine: Synchronizer {
         let backlog = try await local.backlog()
         let watermark = try await local.watermark()
         let last = try await local.lastSequence()
+        let superseded = try await noteSuperseded()
         return state.withLock { state in
             var activity = state.machine.activity
+            var outcomes = state.machine.outcomes
+            outcomes.superseded = superseded
             if state.isStandingBy { activity = .standby }
             if state.runs == 0, activity != .paused { activity = .notRunning }
             return SyncStatus(
                 activity: activity, backlog: backlog, watermark: watermark, lastSequence: last,
-                outcomes: state.machine.outcomes, lastError: state.machine.lastError,
+                outcomes: outcomes, lastError: state.machine.lastError,
                 consecutiveFailures: state.machine.consecutiveFailures, lostBuckets: state.machine.ledger.lost.count,
+                heldBack: state.machine.heldBack.changes.count,
                 warnings: state.evictsRecords == true ? [Self.evictionWarning] : [])
+        }
+    }
+
+    /// How many changes were overwritten since this engine first looked; the store counts them.
+    @discardableResult
+    func noteSuperseded() async throws(CacheError) -> Int {
+        let count = try await local.supersededCount()
+        return state.withLock { state in
+            let before = state.supersededBefore ?? count
+            state.supersededBefore = before
+            return count - before
         }
     }
 
@@ -159,7 +184,7 @@ final class SyncEngine: Synchronizer {
                 recovered.set()
                 return next
             case .standBy: return next
-            case .retry(let pause):
+            case .retry(let pause), .hold(let pause):
                 if !retrying || state.withLock({ $0.machine.activity == .paused }) { return next }
                 try? await clock.sleep(for: pause)
             }

@@ -52,6 +52,9 @@ public final class FaultProxy: Sendable {
     /// Connections that ``Fault/cut(_:after:)`` or ``cutAll()`` has ended so far.
     public var cutCount: Int { shared.state.withLock { $0.cutCount } }
 
+    /// Connections that have not ended: those whose client is gone are open until everything was given on.
+    public var openCount: Int { shared.state.withLock { $0.connectionCount - $0.endedCount } }
+
     /// Replaces the faults of connections accepted from now on.
     public func setPlan(_ plan: @escaping Plan) {
         shared.state.withLock { $0.plan = plan }
@@ -73,6 +76,7 @@ public final class FaultProxy: Sendable {
             var plan: Plan
             var connectionCount = 0
             var cutCount = 0
+            var endedCount = 0
             var cutRequests = 0
             var isStopped = false
         }

@@ -59,7 +59,10 @@ final class FaultProxyLoop: @unchecked Sendable {
         if !ended.isEmpty {
             // Counted before the client can see it.
             let cuts = ended.count { $0.wasCut }
-            shared.state.withLock { $0.cutCount += cuts }
+            shared.state.withLock { state in
+                state.cutCount += cuts
+                state.endedCount += ended.count
+            }
             for link in ended { link.close() }
             links.removeAll(where: \.isEnded)
         }

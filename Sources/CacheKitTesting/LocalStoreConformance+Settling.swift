@@ -39,6 +39,32 @@ extension LocalStoreConformance {
         try require(state.watermark.number == 4 && state.sentThrough.number == 4, "what is settled was sent")
     }
 
+    func countsSuperseded(_ store: any LocalStore) async throws {
+        try require(try await store.supersededCount() == 0, "nothing was overwritten yet")
+        try await store.commit([put("a", [1]), put("b", [1]), put("c", [1])])
+        // In one transaction, and in one of its own; a delete as a put.
+        try await store.commit([put("a", [2]), delete("b"), put("a", [3])])
+        try await store.commit([put("a", [4])])
+        try require(try await store.supersededCount() == 4, "each change that was overwritten counts once")
+        try require(
+            try await store.settle(Settlement(through: ChangeSequence(6))) == 2, "of six changes two stood: c, and b's")
+        try require(
+            try await store.settle(Settlement(through: ChangeSequence(6))) == 0, "what was passed is not passed again")
+        try await store.commit([put("b", [5]), put("c", [5])])
+        try require(try await store.supersededCount() == 4, "what has an outcome is not superseded by a later change")
+        let fill = RemoteFill(change: try put("d", [6]), expected: nil)
+        try await store.fill([fill])
+        try await store.commit([put("d", [7])])
+        try require(try await store.supersededCount() == 4, "what the remote wrote is no change of this store")
+        let loss = Resolution(sequence: ChangeSequence(9), winner: try put("c", [8]), loss: .stale)
+        try require(try await store.resolve([loss]) == [true], "a row gives way to what it lost against")
+        try require(try await store.supersededCount() == 4, "what lost is not superseded")
+        let last = try await store.lastSequence()
+        try require(
+            try await store.settle(Settlement(through: last)) == 3, "a, b and d stood; what lost does not")
+        try require(try await store.statistics().superseded == 4, "the statistics tell of it")
+    }
+
     func keepsMarks(_ store: any LocalStore) async throws {
         try await store.commit([put("a", [1])])
         func settle(_ count: Int, _ sequences: [Int: UInt64]) async throws -> RemoteMarks? {

@@ -36,6 +36,8 @@ public struct LocalStoreConformance: Sendable {
         case walksHeldRows
         /// The watermark moves up only.
         case watermarkNeverFalls
+        /// What is overwritten above the watermark is counted once, and settling says how many others stood.
+        case countsSuperseded
         /// Dead letters are counted, and their rows stay.
         case settlesWithDeadLetters
         /// The backlog counts local changes above the watermark, their bytes, and the oldest.
@@ -123,6 +125,7 @@ public struct LocalStoreConformance: Sendable {
         case .fillKeepsVersions: try await fillKeepsVersions(store)
         case .walksHeldRows: try await walksHeldRows(store)
         case .watermarkNeverFalls: try await watermarkNeverFalls(store)
+        case .countsSuperseded: try await countsSuperseded(store)
         case .settlesWithDeadLetters: try await settlesWithDeadLetters(store)
         case .countsBacklog: try await countsBacklog(store)
         case .leaseIsExclusive: try await leaseIsExclusive(store)

@@ -13,6 +13,11 @@ public enum TestEffort {
         getenv("CACHEKIT_ENDURANCE").map { String(cString: $0) == "1" } ?? false
     }
 
+    /// Whether the tests run under a sanitizer, where times say nothing.
+    public static var isSanitized: Bool {
+        getenv("CACHEKIT_SANITIZED").map { String(cString: $0) == "1" } ?? false
+    }
+
     /// One of two counts, by the kind of the run.
     public static func count(short: Int, long: Int) -> Int { isLong ? long : short }
 }

@@ -61,10 +61,26 @@ struct InvalidationTests {
         }
     }
 
+    @Test func `who stops following leaves no connection that listens`() async throws {
+        let server = try await RedisServer.start()
+        let store = try makeStore(server.url)
+        let other = try makeStore(server.url)
+        for _ in 0..<3 {
+            try await store.whileFollowing { told in
+                #expect(await eventually { store.isActive && told.everythings > 0 })
+                let subscribers = try await other.subscribers()
+                #expect(subscribers.split(separator: "\n").count == 1)
+            }
+            #expect(await eventually { (try? await other.subscribers()) == "" })
+        }
+        await store.close()
+        await other.close()
+    }
+
     @Test func `a flush means everything and closes nothing`() async throws {
         try await withFollower { _, store, other, told in
             let before = try await store.subscribers()
-            #expect(before.contains("cmd=subscribe") && before.split(separator: "\n").count == 1)
+            #expect(before.contains("sub=1") && before.split(separator: "\n").count == 1)
             for command in [["FLUSHALL"], ["FLUSHDB"], ["FLUSHALL", "ASYNC"]] {
                 told.clear()
                 _ = try await other.command(command.map { Array($0.utf8) })

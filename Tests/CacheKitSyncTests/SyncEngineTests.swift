@@ -95,10 +95,11 @@ struct SyncEngineTests {
     }
 
     @Test func `a value that expired while it was pending removes the older one`() async throws {
+        let engine = engine()
         remote.put([9], for: try CacheKey("k"), expiresAt: nil)
         try await local.commit([put("k", seconds: 1)])
         clock.advance(by: .seconds(2))
-        let status = await engine().drain(deadline: .seconds(1))
+        let status = await engine.drain(deadline: .seconds(1))
         #expect(remote.value(of: try CacheKey("k")) == nil)
         #expect(status.outcomes.expired == 1)
         #expect(status.backlog.changes == 0)

@@ -86,6 +86,45 @@ struct CachePressureTests {
         await run.value
     }
 
+    @Test func `where it writes through, a write that loses or is given up is not acknowledged`() async throws {
+        let cache = try await cache(.writeThrough(timeout: .seconds(60)))
+        let values = cache.namespace("v", of: Int.self)
+        remote.setOutage(away)
+        try await values.set(1, for: "a")
+        // Of one somebody else wrote a newer version, the other is refused again and again.
+        let lost = try CacheKey("v:lost")
+        let newer = Version(stamp: UInt64(clock.now().milliseconds + 3_600_000) << 16, node: 9)
+        var held = VersionedCells()
+        let delete = VersionedWrite(
+            key: lost, action: .delete, version: newer, fingerprint: .none, base: [], isLate: false, isTooOld: false,
+            acceptsAbsence: true, isResend: false, recordExpiresAt: clock.now().advanced(by: .seconds(60)))
+        _ = held.push(
+            BucketPush(
+                bucket: remote.bucket(of: lost), writes: [delete], node: 9, expectedMark: 0, mark: 1,
+                recordsMayBeLost: false, now: clock.now()),
+            at: clock.now())
+        remote.held = held
+        let refused = try CacheKey("v:refused")
+        remote.refuse(refused, with: CacheError(.remoteRejected, "the key holds a value of another type"))
+        let writes = ["lost", "refused", "fine"].map { name in
+            Task { await code { try await values.set(2, for: name) } }
+        }
+        #expect(await eventually { (try? await local.lastSequence()) == ChangeSequence(4) })
+        remote.setOutage(nil)
+        let run = Task { await cache.run() }
+        let ended = Counter()
+        let all = Task {
+            var codes: [CacheError.Code?] = []
+            for write in writes { codes.append(await write.value) }
+            ended.add()
+            return codes
+        }
+        #expect(await drive { ended.value == 1 })
+        #expect(await all.value == [.notApplied, .notApplied, nil])
+        run.cancel()
+        await run.value
+    }
+
     @Test func `a write that the remote does not take in time is refused, kept, and sent later`() async throws {
         let cache = try await cache(.writeThrough(timeout: .seconds(2)))
         let values = cache.namespace("v", of: Int.self)

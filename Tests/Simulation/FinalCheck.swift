@@ -21,7 +21,26 @@ struct FinalCheck {
         for (key, row) in file.rows.sorted(by: { $0.key.string < $1.key.string }) where row.origin == .local {
             checkRemote(key, row)
         }
+        checkAccount()
         if (node.store?.mostLoaded ?? 0) > 100 { world.violate("\(node.name) held more than it may") }
+    }
+
+    /// Every change that was ever made is counted once (promise 1).
+    private func checkAccount() {
+        let account = file.account
+        let pending = file.rows.values.count { file.isPending($0) }
+        let ended = file.superseded + account.passed + account.lost
+        if account.made != ended + pending {
+            world.violate(
+                "\(node.name): of \(account.made) changes \(ended) have an outcome, and \(pending) are pending")
+        }
+        guard let outcomes = node.status?.outcomes else { return world.violate("\(node.name) gives no status") }
+        let lost = account.lost - node.accountAtStart.lost
+        let passed = account.passed - node.accountAtStart.passed
+        let told = outcomes.applied + outcomes.expired + outcomes.parked + outcomes.deadLettered
+        if outcomes.lost != lost || told != passed {
+            world.violate("\(node.name) tells of \(outcomes), and \(lost) changes lost, \(passed) were settled")
+        }
     }
 
     private func violate(_ message: String, _ key: CacheKey) {

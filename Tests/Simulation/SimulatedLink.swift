@@ -94,8 +94,9 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         // A connection may end between two of the calls that a batch is made of.
         let count = world.hasFaults && world.chance(faultPercent) ? world.number(below: pushes.count + 1) : pushes.count
         let isPretended = world.sabotage == .acknowledgesBeforeApplying && world.chance(20)
-        let answers = try await carry { [world] in
+        let answers = try await carry { [world, self] in
             pushes.prefix(count).map { push -> BucketAnswer in
+                if let shardAway = shardAway(push.bucket) { return .failed(shardAway) }
                 if isPretended { return .weighed(mark: push.mark, verdicts: push.writes.map { _ in .applied }) }
                 return world.remote.push(push, in: world)
             }
@@ -103,6 +104,10 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         let rest = pushes.dropFirst(count).map { _ in BucketAnswer.failed(away) }
         return zip(pushes, answers + rest).map { push, answer in falsified(push, answer) }
     }
+
+    private func isAway(_ bucket: Int) -> Bool { world.remote.awayShards.contains(world.remote.shard(of: bucket)) }
+
+    private func shardAway(_ bucket: Int) -> CacheError? { isAway(bucket) ? away : nil }
 
     private func falsified(_ push: BucketPush, _ answer: BucketAnswer) -> BucketAnswer {
         guard case .weighed(let mark, var verdicts) = answer else { return answer }
@@ -124,11 +129,16 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         }
     }
 
-    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+    func shard(of bucket: Int) -> Int? { world.remote.shardCount > 1 ? world.remote.shard(of: bucket) : nil }
+
+    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
         let marks = try await carry { [world] in
             world.remote.read { cells, _ in buckets.map { cells.buckets[$0]?.marks[node] } }
         }
-        return zip(buckets, marks).map { falsified($1, expected: acknowledged[$0] ?? 0) }
+        return zip(buckets, marks).map { bucket, mark in
+            if isAway(bucket) { return .failure(away) }
+            return .success(falsified(mark, expected: acknowledged[bucket] ?? 0))
+        }
     }
 
     func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] {

@@ -54,6 +54,7 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
             clock: context.clock, file: file, isRelaxed: isRelaxed, seed: UInt64(world.number(below: 1 << 62)))
         let store = WatchedStore(base, world, pulledOver, name: name)
         self.store = store
+        accountAtStart = base.file.account
         return store
     }
 
@@ -108,6 +109,15 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
         store = nil
         cache = nil
         isRunning = false
+    }
+
+    /// What the engine said of itself at the end, and what it was made with.
+    private(set) var status: SyncStatus?
+    private(set) var accountAtStart = SimulatedFile(node: 0).account
+
+    func askStatus() {
+        guard let cache else { return }
+        world.time.start { [self] in status = try? await cache.syncStatus() }
     }
 
     /// Ends in good order; what is pending stays.

@@ -36,6 +36,9 @@ final class SimulatedRemote: @unchecked Sendable {
     /// What each version of a key was seen to be.
     private var identities: [CacheKey: [Version: ValueFingerprint]] = [:]
     var isDown = false
+    /// How many servers the buckets are spread over, and which of them are away by themselves.
+    var shardCount = 1
+    var awayShards: Set<Int> = []
     /// Counts losses of data: what was under way before one does not arrive after it.
     private(set) var epoch = 0
     /// When something was lost last.
@@ -55,6 +58,8 @@ final class SimulatedRemote: @unchecked Sendable {
     static func bucket(of key: CacheKey) -> Int {
         key.string.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xFFFF } % bucketCount
     }
+
+    func shard(of bucket: Int) -> Int { bucket % shardCount }
 
     // MARK: Versioned writers
 
@@ -117,9 +122,11 @@ final class SimulatedRemote: @unchecked Sendable {
         if write.version.time > now.advanced(by: .seconds(10)) {
             world.violate("a version from the future took effect")
         }
-        guard case .foreign(let at) = writers[write.key], cell != nil, !isLost, lostAt < at, world.foreignWins else {
+        guard case .foreign(let at) = writers[write.key], let cell, !isLost, lostAt < at, world.foreignWins else {
             return
         }
+        // Whoever had read it replaced what it knew, however wrong its clock is.
+        if let value = cell.value, write.base.contains(where: { $0.isOf(value) }) { return }
         let isLate =
             write.version.time < now.advanced(by: .seconds(-15)) && write.version.time < at.advanced(by: .seconds(-5))
         if isLate { world.violate("a late change replaced what somebody without versions wrote after it") }

@@ -42,6 +42,7 @@ public struct Simulation {
         case 3: configuration.policy.absent = .drop
         default: break
         }
+        if world.chance(40) { world.remote.shardCount = 2 + world.number(below: 2) }
         world.foreignWins = configuration.policy.foreign == .remoteWins
         for index in 0..<(2 + world.number(below: 2)) {
             nodes.append(
@@ -79,6 +80,8 @@ public struct Simulation {
         guard advance(by: 90_000) else { return }
         if !nodes.allSatisfy(\.isIdle) { world.violate("changes are pending again without a fault") }
         guard Agreement(nodes, keys, world).check(advance) else { return }
+        for node in nodes { node.askStatus() }
+        guard advance(by: 1_000) else { return }
         for node in nodes { node.stop() }
         guard advance(by: 10_000) else { return }
         for node in nodes { FinalCheck(node, world).run() }
@@ -100,6 +103,7 @@ public struct Simulation {
         world.note("quiet")
         world.hasFaults = false
         world.remote.isDown = false
+        world.remote.awayShards = []
         for node in nodes {
             node.link.isCut = false
             node.link.faultPercent = 0
@@ -127,6 +131,11 @@ public struct Simulation {
         case 72..<80:
             if node.isRunning { node.crash(losesPower: world.chance(50)) } else { node.start() }
         case 80..<85: jump(node)
+        case 85..<88 where world.remote.shardCount > 1:
+            let shard = world.number(below: world.remote.shardCount)
+            let isBack = world.remote.awayShards.remove(shard) != nil
+            if !isBack { world.remote.awayShards.insert(shard) }
+            world.note("shard \(shard) is \(isBack ? "back" : "away")")
         case 85..<88:
             world.remote.isDown.toggle()
             world.note("the remote is \(world.remote.isDown ? "down" : "up")")

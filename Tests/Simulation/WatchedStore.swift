@@ -26,11 +26,13 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
     @discardableResult
     func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
         let before = base.file.rows
+        let superseded = base.file.superseded
         let sequences = try await base.commit(changes)
         for (change, sequence) in zip(changes, sequences) {
             committed[change.key] = max(committed[change.key] ?? .zero, sequence)
             committedValues[sequence] = change.value
         }
+        if world.sabotage == .forgetsWhatWasOverwritten { base.alterFile { $0.superseded = superseded } }
         if world.sabotage == .reusesAVersion, world.chance(30) {
             base.alterFile { file in
                 for change in changes {
@@ -50,7 +52,8 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
         return changes.filter { $0.entry.isTombstone || $0.entry.expiresAt > base.now }
     }
 
-    func settle(_ settlement: Settlement) async throws(CacheError) {
+    @discardableResult
+    func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
         var settlement = settlement
         let file = base.file
         if world.sabotage == .movesTheWatermarkPastAGap, world.chance(20) {
@@ -68,7 +71,7 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
                 world.violate("\(name) settled a change with another value than was committed")
             }
         }
-        try await base.settle(settlement)
+        return try await base.settle(settlement)
     }
 
     @discardableResult

@@ -107,6 +107,8 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case takesStaleForApplied
     /// A crash loses what had been acknowledged to the writer.
     case acknowledgesBeforeCommitting
+    /// What was overwritten before it had an outcome is not counted.
+    case forgetsWhatWasOverwritten
     /// Values are stored without a record.
     case writesWithoutRecords
     /// Now and then nobody hears that a key was changed.

@@ -115,7 +115,29 @@ extension Cache {
             }
         }
         let found = findings.map { $0 ?? .unknown }
+        try await restore(found, questions, local, remote, asked: asked, now)
         return (found, try await take(found, of: questions, local, asked: asked, now))
+    }
+
+    private func restore(
+        _ findings: [RowFinding], _ questions: [RemoteQuestion], _ local: any LocalStore, _ remote: any RemoteStore,
+        asked: UnverifiedRows.Moment, _ now: Timestamp
+    ) async throws(CacheError) {
+        let behind = findings.indices.filter { findings[$0] == .behind }
+        guard !behind.isEmpty else { return }
+        let rows = behind.compactMap { index in
+            questions[index].row.map { (key: questions[index].key, entry: $0.entry) }
+        }
+        for (index, isThere) in zip(behind, try await restore(rows, local, remote, now)) {
+            let question = questions[index]
+            // There may be more that it lost.
+            suspectLoss(of: question.key)
+            if isThere {
+                unverified.stands(question.hash, asked: asked)
+            } else {
+                unverified.doubt(question.hash, asked: asked)
+            }
+        }
     }
 
     /// A record is kept for longer than the value lives: where it is missing beside a row that had one, the remote has lost
@@ -180,9 +202,7 @@ extension Cache {
             }
             entries[index] = question.fallback(at: now)
             switch finding {
-            case .behind:
-                suspectLoss(of: question.key)
-                unverified.stands(question.hash, asked: asked)
+            case .behind: break
             case .stands: if question.row != nil { unverified.stands(question.hash, asked: asked) }
             default:
                 unverified.doubt(question.hash, asked: asked)
@@ -195,13 +215,10 @@ extension Cache {
     }
 
     private func countMissOrHit(_ finding: RowFinding, _ question: RemoteQuestion, _ now: Timestamp) {
-        let isThere = finding != .unknown && question.fallback(at: now) != nil
-        if case .gone = finding {
-            counters.remoteMisses.count()
-        } else if isThere {
-            counters.remoteHits.count()
-        } else {
-            counters.remoteMisses.count()
+        let isThere = question.fallback(at: now) != nil
+        switch finding {
+        case .stands where isThere, .behind where isThere: counters.remoteHits.count()
+        default: counters.remoteMisses.count()
         }
     }
 
@@ -214,13 +231,10 @@ extension Cache {
         case .replaced(let entry, let version):
             return RemoteFill(
                 change: try recognised(entry, question.key, now), version: version, expected: row?.sequence)
-        case .gone(let version, let forgottenAt):
+        case .deleted(let version, let forgottenAt): return tombstone(question, version, until: forgottenAt)
+        case .gone(let version):
             let end = version > .unknown ? now.advanced(by: configuration.tombstoneLifetime) : now
-            let mode = row?.mode ?? registry.policy(for: question.key).mode
-            return RemoteFill(
-                change: LocalChange(
-                    key: question.key, value: nil, form: .plain, mode: mode, expiresAt: forgottenAt ?? end),
-                version: version, expected: row?.sequence)
+            return tombstone(question, version, until: end)
         case .stands(let end?):
             // Somebody shortened the life there; a little less is only the way here.
             guard let row, row.isLive(at: now), end < row.expiresAt.advanced(by: .seconds(-1)) else { return nil }
@@ -230,6 +244,13 @@ extension Cache {
                     staleAt: min(row.staleAt, end)), version: row.version, expected: row.sequence)
         case .stands, .behind, .unknown: return nil
         }
+    }
+
+    private func tombstone(_ question: RemoteQuestion, _ version: Version, until end: Timestamp) -> RemoteFill {
+        let mode = question.row?.entry.mode ?? registry.policy(for: question.key).mode
+        return RemoteFill(
+            change: LocalChange(key: question.key, value: nil, form: .plain, mode: mode, expiresAt: end),
+            version: version, expected: question.row?.entry.sequence)
     }
 
     /// Stores what was found, unless a change made here meanwhile decides otherwise: then that is the answer.

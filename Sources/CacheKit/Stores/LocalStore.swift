@@ -137,6 +137,8 @@ public struct LocalStoreStatistics: Sendable {
     public var parked: Int
     /// Values that lost against the remote's and are kept for the report.
     public var conflicts: Int
+    /// Changes that were overwritten before they had an outcome, since the store was made.
+    public var superseded = 0
     /// Rows that each tenant key still seals.
     public var rowsByFingerprint: [KeyFingerprint: Int]
     /// The highest sequence committed.

@@ -24,10 +24,11 @@ public protocol Synchronizer: Sendable {
     /// - Throws: ``CacheError/Code/backPressure`` where too much is pending.
     func admit(changes: Int, bytes: Int) async throws(CacheError) -> Admission
 
-    /// Waits until a change has an outcome.
+    /// Waits until changes have taken effect at the remote, or gave way to later ones of their keys.
     ///
-    /// - Throws: ``CacheError/Code/backPressure`` after `timeout`; the change stays pending.
-    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError)
+    /// - Throws: ``CacheError/Code/notApplied`` where one lost against what the remote holds, or was set aside;
+    ///   ``CacheError/Code/backPressure`` after `timeout`, and ``CacheError/Code/cancelled``: the changes stay pending.
+    func awaitApplied(_ changes: [CacheKey: ChangeSequence], atMost timeout: Duration) async throws(CacheError)
 
     /// What is waiting, whether it moves, and what failed last.
     func status() async throws(CacheError) -> SyncStatus
@@ -82,6 +83,8 @@ public struct SyncStatus: Sendable {
     public var consecutiveFailures: Int
     /// Buckets of the remote that lost what this node sent, and are being sent it again.
     public var lostBuckets = 0
+    /// Changes that wait for a part of the remote that is away, while others go on; the watermark waits below them.
+    public var heldBack = 0
     /// Sentences for an operator about what is not as it should be; empty when all is well.
     public var warnings: [String] = []
 
@@ -89,7 +92,7 @@ public struct SyncStatus: Sendable {
     public init(
         activity: Activity, backlog: Backlog, watermark: ChangeSequence, lastSequence: ChangeSequence,
         outcomes: SyncOutcomes, lastError: CacheError?, consecutiveFailures: Int, lostBuckets: Int = 0,
-        warnings: [String] = []
+        heldBack: Int = 0, warnings: [String] = []
     ) {
         self.activity = activity
         self.backlog = backlog
@@ -99,6 +102,7 @@ public struct SyncStatus: Sendable {
         self.lastError = lastError
         self.consecutiveFailures = consecutiveFailures
         self.lostBuckets = lostBuckets
+        self.heldBack = heldBack
         self.warnings = warnings
     }
 }
@@ -107,7 +111,7 @@ public struct SyncStatus: Sendable {
 public struct SyncOutcomes: Sendable, Equatable {
     /// Took effect at the remote.
     public var applied = 0
-    /// Overwritten here while they were on their way.
+    /// Overwritten here, by any process, before they had another outcome.
     public var superseded = 0
     /// Lost against a newer version at the remote.
     public var stale = 0
@@ -161,14 +165,17 @@ public struct SynchronizerContext: Sendable {
 
     /// Told of keys whose rows the synchronizer replaced: memory must not go on serving what lost.
     public var replaced: @Sendable ([CacheKey]) -> Void
+    /// Told that the remote has lost something, announced or not: what came from it may be gone there.
+    public var lost: @Sendable () -> Void
 
     /// What a synchronizer is given.
     public init(
         local: any LocalStore, remote: any RemoteStore, clock: CorrectedClock, logger: Logger,
-        replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in },
+        replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in }, lost: @escaping @Sendable () -> Void = {},
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) {
         self.replaced = replaced
+        self.lost = lost
         self.local = local
         self.remote = remote
         self.clock = clock

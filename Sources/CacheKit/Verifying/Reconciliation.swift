@@ -28,7 +28,7 @@ public struct Reconciliation: Sendable, Equatable {
         switch finding {
         case .stands: unchanged += 1
         case .replaced: pulled += 1
-        case .gone: dropped += 1
+        case .gone, .deleted: dropped += 1
         case .behind: remoteBehind += 1
         case .unknown: undecided += 1
         }

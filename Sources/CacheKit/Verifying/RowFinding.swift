@@ -6,8 +6,11 @@ enum RowFinding: Sendable, Equatable {
     case stands(until: Timestamp?)
     /// Something else is there now, of this version.
     case replaced(RemoteEntry, Version)
-    /// Nothing is there any more, as of this version: deleted, expired, or replaced by something that has gone, too.
-    case gone(Version, forgottenAt: Timestamp?)
+    /// It was deleted under this version.
+    case deleted(Version, forgottenAt: Timestamp)
+    /// Nothing is there any more: it expired, or was replaced by something that has gone, too. Nothing older than the stamp of this
+    /// version is to be shown after it; it is no version of anything, and its node is 0.
+    case gone(after: Version)
     /// The remote is behind the row: it lost what it had.
     case behind
     /// Nothing is there, and what the remote knew may be lost: the row stands, and stays unverified.
@@ -27,7 +30,7 @@ enum RowFinding: Sendable, Equatable {
             self = Self.weigh(row, absentBeside: record, now)
         } else if row.isLive(at: now) {
             let isUnknown = recordsMayBeLost && row.version > .unknown
-            self = isUnknown ? .unknown : .gone(row.version, forgottenAt: nil)
+            self = isUnknown ? .unknown : .gone(after: row.version.floor)
         } else {
             self = .stands(until: nil)
         }
@@ -37,7 +40,7 @@ enum RowFinding: Sendable, Equatable {
         if let entry = view.entry { return .replaced(entry, view.version) }
         // Kept, so that what was deleted is not served again should the remote forget that it was.
         guard let record = view.record, record.kind == .tombstone else { return .stands(until: nil) }
-        return .gone(record.version, forgottenAt: record.expiresAt)
+        return .deleted(record.version, forgottenAt: record.expiresAt)
     }
 
     private static func weigh(
@@ -69,14 +72,21 @@ enum RowFinding: Sendable, Equatable {
         if record.version < row.version { return row.isLive(at: now) ? .behind : .stands(until: nil) }
         if record.kind == .tombstone {
             let isKnown = row.isTombstone && row.version == record.version
-            return isKnown ? .stands(until: nil) : .gone(record.version, forgottenAt: record.expiresAt)
+            return isKnown ? .stands(until: nil) : .deleted(record.version, forgottenAt: record.expiresAt)
         }
         guard row.isLive(at: now) else { return .stands(until: nil) }
         // Evicted there, or deleted by somebody without versions: they can't be told apart.
         let isThisValue = record.version == row.version || row.value.map { record.fingerprint.isOf($0) } ?? false
         return isThisValue && record.expiresAt > now
-            ? .stands(until: nil) : .gone(record.version, forgottenAt: nil)
+            ? .stands(until: nil) : .gone(after: record.version.floor)
     }
+}
+
+extension Version {
+    /// Below the version itself and above those with an older stamp.
+    fileprivate var floor: Version { Version(stamp: stamp, node: 0) }
+    /// Whether somebody gave it to a change.
+    var isReal: Bool { node != 0 }
 }
 
 extension StoredEntry {

@@ -82,6 +82,8 @@ public struct CacheError: Error, Sendable {
         public static let remoteNotReady = Code("remoteNotReady")
         /// The server answered this command with an error.
         public static let remoteRejected = Code("remoteRejected")
+        /// The remote did not take a write that was waited for: it lost against what is there, or was set aside.
+        public static let notApplied = Code("notApplied")
         /// The server's bytes are not a well-formed reply.
         public static let remoteProtocol = Code("remoteProtocol")
 

@@ -6,6 +6,8 @@ struct CommandBatch: Sendable {
         var largestValue: Int
         /// The keys; not made before they are asked for.
         var keys: @Sendable () -> [String]
+        /// Whether only a connection that a ``ConnectionFence`` has noted may carry it.
+        var isFenced = false
     }
 
     /// The commands, encoded.

@@ -55,7 +55,7 @@ extension RedisConnection {
             }
             let stallsAt = state.lastProgress + limits.commandTimeout
             if !state.pending.isEmpty, state.expiredCount > 0, stallsAt <= now { return (nil, false, .stalled, true) }
-            let idlesUntil = limits.idleTimeout.map { state.lastProgress + $0 }
+            let idlesUntil = state.isNoted ? nil : limits.idleTimeout.map { state.lastProgress + $0 }
             if state.pending.isEmpty, let idlesUntil, idlesUntil <= now { return (nil, false, .idle, true) }
             state.sleepsUntil = state.sleepLimit(now: now, stallsAt: stallsAt, idlesUntil: idlesUntil)
             state.isReadByCallers =

@@ -57,6 +57,8 @@ final class RedisConnection: Sendable {
         var hasAnswered = false
         /// Whether nobody waited for anything when the connection ended.
         var endedIdle = false
+        /// Whether whoever comes later knows of this connection, and ends it. It is kept, too: another would not be known.
+        var isNoted = false
     }
 
     let limits: Limits
@@ -97,6 +99,12 @@ final class RedisConnection: Sendable {
         submit(pending)
         return pending.result
     }
+
+    /// Whether it may carry what only noted connections may; from the first `note()` on.
+    var isNoted: Bool { state.withLock { $0.isNoted } }
+
+    /// Its id was noted, for whoever ends it.
+    func note() { state.withLock { $0.isNoted = true } }
 
     /// Ends the connection; callers that wait get `shutdown`.
     func close() {

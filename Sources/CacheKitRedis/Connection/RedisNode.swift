@@ -48,9 +48,16 @@ final class RedisNode: Sendable {
         if let lane, let writes = batch.writes, lane.takes(writes) {
             return try await send(batch, writing: writes, over: lane)
         }
+        return try await sendTellingConnection(batch).replies
+    }
+
+    /// Sends a batch over the first connection, and says which one that was: it may have been made anew.
+    func sendTellingConnection(
+        _ batch: CommandBatch
+    ) async throws(CacheError) -> (replies: [RESPValue], connection: RedisConnection) {
         let first = try await pass()
         do throws(CacheError) {
-            return try await send(batch, over: first)
+            return (try await send(batch, over: first), first.connection)
         } catch {
             // What was never sent had no effect (a server closes idle connections), and what only reads has none.
             guard error.code == .remoteUnavailable || error.code == .mayHaveBeenApplied && batch.isIdempotent else {
@@ -59,7 +66,7 @@ final class RedisNode: Sendable {
         }
         let second = try await pass()
         do throws(CacheError) {
-            return try await send(batch, over: second)
+            return (try await send(batch, over: second), second.connection)
         } catch {
             guard error.code == .mayHaveBeenApplied, batch.isIdempotent else { throw error }
             throw .redisNotSent(error.cause as? CacheError)
@@ -109,6 +116,7 @@ final class RedisNode: Sendable {
 
     private func send(_ batch: CommandBatch, over pass: Pass) async throws(CacheError) -> [RESPValue] {
         defer { probeEnded(pass.probe) }
+        if batch.writes?.isFenced == true, !pass.connection.isNoted { throw .redisNotNoted() }
         do throws(CacheError) {
             return try await pass.connection.send(batch)
         } catch {

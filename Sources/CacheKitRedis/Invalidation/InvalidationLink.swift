@@ -188,7 +188,7 @@ final class InvalidationLink: Sendable {
         } catch {
             failure = RedisNode.credentialsError(error)
         }
-        let hasTracked = state.withLock { state in
+        let (hasTracked, subscription) = state.withLock { state in
             defer {
                 state.subscription = nil
                 state.subscriber = nil
@@ -197,8 +197,10 @@ final class InvalidationLink: Sendable {
             // A refusal says more than the end that it led to.
             state.isRefused = state.refusal != nil
             state.failure = state.refusal ?? failure
-            return state.hasTracked
+            return (state.hasTracked, state.subscription)
         }
+        // A task that was cancelled did not wait for the thread, which would listen for ever.
+        subscription?.end()
         if hasTracked { report(.everything) }
         return hasTracked
     }

@@ -9,9 +9,13 @@ extension Chunks {
         var outputs: [Operation.Output] = []
         outputs.reserveCapacity(elements.count)
         for chunk in cut(elements, operation) {
-            let units = Units(elements[chunk], operation)
+            var units = Units(elements[chunk], operation)
             do throws(CacheError) {
-                let replies = try await send(units.batch)
+                var replies = try await send(units.batch)
+                if let alternative = units.alternative(after: replies) {
+                    units = Units(elements[chunk], alternative)
+                    replies = try await send(units.batch)
+                }
                 try units.decode(replies, into: &outputs)
             } catch {
                 // Chunks before this one have taken effect.

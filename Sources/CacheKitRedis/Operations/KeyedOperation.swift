@@ -7,6 +7,8 @@ protocol KeyedOperation: Sendable {
 
     /// Whether it only reads: it may be sent again after a loss.
     var isIdempotent: Bool { get }
+    /// Whether only connections that a ``ConnectionFence`` has noted may carry it.
+    var isFenced: Bool { get }
     /// Whether a replica may answer it, which may lag behind.
     var mayAskReplica: Bool { get }
     /// Elements that one unit may have: commands of a unit belong together, and are redirected together. So a unit that
@@ -24,6 +26,8 @@ protocol KeyedOperation: Sendable {
     func valueByteCount(of element: Element) -> Int
 
     func encode(_ unit: ArraySlice<Element>, into writer: inout RESPWriter)
+    /// The same by other commands, where a server refused these, without effect, and would take those.
+    func alternative(after replies: ArraySlice<RESPValue>) -> Self?
     /// Adds what the replies of a unit say of each of its elements.
     func decode(
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Element>, into outputs: inout [Output]
@@ -35,9 +39,11 @@ protocol KeyedOperation: Sendable {
 
 extension KeyedOperation {
     func output(after error: CacheError) -> Output? { nil }
+    func alternative(after replies: ArraySlice<RESPValue>) -> Self? { nil }
 }
 
 extension KeyedOperation {
+    var isFenced: Bool { false }
     var mayAskReplica: Bool { isIdempotent }
     func keys(of element: Element) -> [String] { [key(of: element)] }
     func valueByteCount(of element: Element) -> Int { 0 }
@@ -47,7 +53,7 @@ extension KeyedOperation {
         guard !isIdempotent else { return nil }
         return CommandBatch.Writes(
             largestValue: elements.reduce(0) { max($0, valueByteCount(of: $1)) },
-            keys: { elements.flatMap { keys(of: $0) } })
+            keys: { elements.flatMap { keys(of: $0) } }, isFenced: isFenced)
     }
 }
 
@@ -73,6 +79,14 @@ struct Units<Operation: KeyedOperation> {
             writer, valuesPerReply: operation.valuesPerReply(unitCount: parts.first?.elements.count ?? 1),
             isIdempotent: operation.isIdempotent)
         batch.writes = operation.writes(elements)
+    }
+
+    /// What to send in its place, if a part of it was refused.
+    func alternative(after replies: [RESPValue]) -> Operation? {
+        for part in parts {
+            if let alternative = operation.alternative(after: replies[part.replies]) { return alternative }
+        }
+        return nil
     }
 
     func decode(_ replies: [RESPValue], into outputs: inout [Operation.Output]) throws(CacheError) {

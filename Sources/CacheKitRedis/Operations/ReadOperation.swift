@@ -3,11 +3,20 @@ internal import CacheKitCore
 
 /// `MULTI`, `MGET` of all keys, `PTTL` of each, `EXEC`, in groups
 /// (https://redis.io/docs/latest/develop/interact/transactions/): a value and its remaining life are of one moment. `MGET`
-/// costs server and client less than a `GET` of each, and gives null for a key of another type.
+/// costs server and client less than a `GET` of each, and gives null for a key of another type. Where Redis is out of memory,
+/// a script in the place of the transaction.
 struct ReadOperation: KeyedOperation {
     /// Small, because the values of a transaction come as one reply, which is held whole, and the server does nothing
     /// else meanwhile; large enough that `MULTI` and `EXEC` cost little.
     static let keysPerTransaction = 32
+
+    private static let script = """
+        local results = {redis.call('MGET', unpack(KEYS))}
+        for index, key in ipairs(KEYS) do results[index + 1] = redis.call('PTTL', key) end
+        return results
+        """
+
+    var reading = AtomicReading.transaction
 
     var isIdempotent: Bool { true }
     var maximumUnitCount: Int { Self.keysPerTransaction }
@@ -16,7 +25,14 @@ struct ReadOperation: KeyedOperation {
     func key(of element: CacheKey) -> String { element.string }
     func byteCount(of element: CacheKey) -> Int { 2 * element.string.utf8.count + 48 }
 
+    func alternative(after replies: ArraySlice<RESPValue>) -> ReadOperation? {
+        reading.alternative(after: replies).map { ReadOperation(reading: $0) }
+    }
+
     func encode(_ unit: ArraySlice<CacheKey>, into writer: inout RESPWriter) {
+        if reading == .script {
+            return writer.command(["EVAL", Self.script, String(unit.count)] + unit.map(\.string))
+        }
         writer.command("MULTI")
         writer.begin(argumentCount: unit.count + 1)
         writer.append("MGET")
@@ -32,20 +48,12 @@ struct ReadOperation: KeyedOperation {
     func decode(
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<CacheKey>, into entries: inout [RemoteEntry?]
     ) throws(CacheError) {
-        // A command that could not be queued (no permission, loading) says why; EXEC only says that there was one.
-        for position in replies.indices.dropLast() {
-            if case .error(let text) = replies[position] { throw .redisReply(text) }
-        }
-        switch replies.last {
-        case .array(let results):
-            guard results.count == unit.count + 1 else { throw .redisUnexpectedReply() }
-            switch results[0] {
-            case .array(let values) where values.count == unit.count:
-                for position in values.indices {
-                    entries.append(try Self.entry(remaining: results[position + 1], value: values[position]))
-                }
-            case .error(let text): throw .redisReply(text)
-            default: throw .redisUnexpectedReply()
+        let results = try reading.results(replies)
+        guard results.count == unit.count + 1 else { throw .redisUnexpectedReply() }
+        switch results[0] {
+        case .array(let values) where values.count == unit.count:
+            for position in values.indices {
+                entries.append(try Self.entry(remaining: results[position + 1], value: values[position]))
             }
         case .error(let text): throw .redisReply(text)
         default: throw .redisUnexpectedReply()

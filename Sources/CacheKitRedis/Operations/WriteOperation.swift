@@ -11,6 +11,9 @@ struct WriteOperation: KeyedOperation {
         min(max(timeToLive.wholeMilliseconds, 1), maximumMilliseconds)
     }
 
+    /// Whether only connections that a note names may carry it.
+    var isFenced = false
+
     var isIdempotent: Bool { false }
     var maximumUnitCount: Int { 1 }
 

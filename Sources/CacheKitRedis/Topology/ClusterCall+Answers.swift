@@ -32,7 +32,9 @@ extension ClusterCall {
         guard isSplit else { return take(topology.note(redirection, text, &unit.route), unit) }
         // Alone, each key is found: where the slot is, or, once that says so, where it goes.
         let step = topology.note(separating: redirection, &unit.route)
-        for index in unit.indices { take(step, Unit(indices: [index], route: unit.route)) }
+        for index in unit.indices {
+            take(step, Unit(indices: [index], route: unit.route, alternative: unit.alternative))
+        }
     }
 
     mutating func take(_ step: ClusterRoute.Step, _ unit: Unit) {
@@ -44,6 +46,12 @@ extension ClusterCall {
     }
 
     private mutating func decode(_ replies: ArraySlice<RESPValue>, _ unit: Unit) {
+        let operation = unit.alternative ?? self.operation
+        if let alternative = operation.alternative(after: replies) {
+            var unit = unit
+            unit.alternative = alternative
+            return enqueue(unit, topology.map.known, isRetry: true)
+        }
         var decoded: [Operation.Output] = []
         do throws(CacheError) {
             try operation.decode(replies, of: elements.only(unit.indices), into: &decoded)

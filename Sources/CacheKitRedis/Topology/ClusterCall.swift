@@ -14,6 +14,8 @@ struct ClusterCall<Operation: KeyedOperation> {
     struct Unit: Sendable {
         var indices: [Int]
         var route: ClusterRoute
+        /// In the place of the call's, where a server refused that.
+        var alternative: Operation?
     }
 
     /// Units that travel together, and what came of it.
@@ -173,7 +175,7 @@ struct ClusterCall<Operation: KeyedOperation> {
         for unit in batch.units {
             if unit.route.target.asks { writer.command("ASKING") }
             let start = writer.commandCount
-            operation.encode(elements.only(unit.indices), into: &writer)
+            (unit.alternative ?? operation).encode(elements.only(unit.indices), into: &writer)
             batch.parts.append(start..<writer.commandCount)
             unitCount = max(unitCount, unit.indices.count)
         }

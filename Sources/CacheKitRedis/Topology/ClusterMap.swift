@@ -46,6 +46,11 @@ final class ClusterMap: Sendable {
     /// What is known now.
     var known: SlotMap? { state.withLock { $0.map } }
 
+    /// The master that has a slot, as far as is known now.
+    func owner(of slot: HashSlot) -> RedisEndpoint? {
+        state.withLock { $0.map?.shard(of: slot)?.master }
+    }
+
     /// The map, whatever its age; waits where there is none yet.
     func current() async throws(CacheError) -> SlotMap {
         if let map = known { return map }

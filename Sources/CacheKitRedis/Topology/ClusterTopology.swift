@@ -71,6 +71,10 @@ struct ClusterTopology: Topology {
         try await map.confirmed().masters
     }
 
+    func shard(of slot: Int) -> Int? {
+        HashSlot(number: slot).flatMap { map.owner(of: $0)?.hashValue }
+    }
+
     var warnings: [String] { nodes.warnings }
 
     func close() {

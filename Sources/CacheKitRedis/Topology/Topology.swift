@@ -25,6 +25,9 @@ protocol Topology: Sendable {
     /// Where the masters are, where what is known may have changed without any call that would have met it.
     func confirmedMasters() async throws(CacheError) -> [RedisEndpoint]
 
+    /// What slots have in common that one server has now, any number; `nil` where one has all, and as long as it is not known.
+    func shard(of slot: Int) -> Int?
+
     /// Sentences for an operator, each about one server that is not asked now; empty when all is well.
     var warnings: [String] { get }
 
@@ -35,5 +38,6 @@ protocol Topology: Sendable {
 extension Topology {
     var hasOneServer: Bool { true }
     var warnings: [String] { [] }
+    func shard(of slot: Int) -> Int? { nil }
     func confirmedMasters() async throws(CacheError) -> [RedisEndpoint] { try await masters() }
 }

@@ -83,8 +83,8 @@ extension CacheError {
     /// Nothing was answered: a Redis without TLS waits for the end of a line that never comes.
     static func tlsSilence() -> CacheError {
         CacheError(
-            .remoteUnavailable,
-            "Redis does not answer the TLS handshake; if it listens without TLS, use redis:// or its TLS port")
+            .remoteTimeout,
+            "the server did not answer the TLS handshake; if its port is no TLS port, use redis:// or its TLS port")
     }
 
     /// The connection ended while hands were shaken.

@@ -12,8 +12,8 @@ extension TLSStream {
 
     /// Shakes hands. Blocks: for I/O threads only.
     ///
-    /// - Throws: `remoteAuthentication` when one side does not accept the other's certificate, else `remoteUnavailable`,
-    ///   also where no TLS is spoken, or nothing at all in time.
+    /// - Throws: `remoteAuthentication` when one side does not accept the other's certificate, `remoteTimeout`
+    ///   when nothing comes in time, as from a port without TLS, else `remoteUnavailable`.
     func handshake(deadline: ContinuousClock.Instant) throws(CacheError) {
         // A little early: whoever waits for the connection gets this error and not one that says less.
         let patience = deadline - min(ContinuousClock.now.duration(to: deadline) / 10, .milliseconds(250))

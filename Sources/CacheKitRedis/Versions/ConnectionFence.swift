@@ -30,6 +30,10 @@ struct ConnectionNote: Equatable {
 
 /// Ends connections of an earlier run by their ids (https://redis.io/docs/latest/commands/client-kill/): what a server has not
 /// read from them by then has no effect.
+///
+/// The connections of this run are noted in their turn. One that is made after that is in no note, and nobody could end it, so
+/// that it carries no write that has to be fenced (``CommandBatch/Writes/isFenced``). Of each server the lane for large values is
+/// connected here and kept, so that this is seldom met.
 struct ConnectionFence {
     let topology: any Topology
 
@@ -39,47 +43,23 @@ struct ConnectionFence {
         var away: CacheError?
         for server in try await topology.servers() {
             do throws(CacheError) {
-                let (run, own) = try await identify(server)
+                let (run, own) = try await server.note(in: &now)
                 for identifier in old.connections[run, default: []].subtracting(own).sorted() {
                     try await Self.end(identifier, on: server)
                 }
-                now.connections[run, default: []].formUnion(own)
             } catch {
                 // Another server's writes need not wait for this one.
-                guard error.code == .remoteUnavailable || error.code == .remoteTimeout else { throw error }
+                guard error.isAway else { throw error }
                 away = error
             }
         }
         guard let away else { return now }
         if now.connections.isEmpty { throw away }
+        // What could not be ended may still be there the next time.
         for (run, identifiers) in old.connections where now.connections[run] == nil {
             now.connections[run] = identifiers
         }
         return now
-    }
-
-    /// The run id of a server, and the ids of the connections to it.
-    private func identify(_ server: RedisNode) async throws(CacheError) -> (run: String, own: Set<UInt64>) {
-        let (run, identifier) = try await Self.connection(of: server)
-        var own: Set = [identifier]
-        // Not made for this: one that nobody uses has nothing to end.
-        if let lane = server.lane?.node, lane.isConnected {
-            let (laneRun, identifier) = try await Self.connection(of: lane)
-            if laneRun == run { own.insert(identifier) }
-        }
-        return (run, own)
-    }
-
-    private static func connection(of node: RedisNode) async throws(CacheError) -> (run: String, identifier: UInt64) {
-        var writer = RESPWriter()
-        writer.command("INFO", "server")
-        writer.command("CLIENT", "ID")
-        let replies = try await node.send(CommandBatch(writer, isIdempotent: true))
-        for case .error(let text) in replies { throw .redisReply(text) }
-        guard replies.count == 2, case .bulkString(let bytes) = replies[0], let run = ServerFields(bytes)["run_id"],
-            case .integer(let number) = replies[1], let identifier = UInt64(exactly: number)
-        else { throw .redisUnexpectedReply() }
-        return (String(run), identifier)
     }
 
     private static func end(_ identifier: UInt64, on server: RedisNode) async throws(CacheError) {
@@ -91,4 +71,43 @@ struct ConnectionFence {
         default: throw .redisUnexpectedReply()
         }
     }
+}
+
+extension RedisNode {
+    /// Notes the connections to a server, which are made for it where there are none.
+    ///
+    /// - Returns: the server's run id, and all that the note now has of that.
+    fileprivate func note(in note: inout ConnectionNote) async throws(CacheError) -> (run: String, own: Set<UInt64>) {
+        let (run, identifier) = try await noteConnection()
+        note.connections[run, default: []].insert(identifier)
+        if let lane {
+            do throws(CacheError) {
+                let (run, identifier) = try await lane.node.noteConnection()
+                note.connections[run, default: []].insert(identifier)
+            } catch {
+                // Small values need not wait for it, and large ones are not sent over it unnoted.
+                guard error.isAway || error.code == .remoteNotReady else { throw error }
+            }
+        }
+        return (run, note.connections[run, default: []])
+    }
+
+    /// Asks over one connection who it is; it may carry fenced writes from then on.
+    private func noteConnection() async throws(CacheError) -> (run: String, identifier: UInt64) {
+        var writer = RESPWriter()
+        writer.command("INFO", "server")
+        writer.command("CLIENT", "ID")
+        let (replies, connection) = try await sendTellingConnection(CommandBatch(writer, isIdempotent: true))
+        for case .error(let text) in replies { throw .redisReply(text) }
+        guard replies.count == 2, case .bulkString(let bytes) = replies[0], let run = ServerFields(bytes)["run_id"],
+            case .integer(let number) = replies[1], let identifier = UInt64(exactly: number)
+        else { throw .redisUnexpectedReply() }
+        connection.note()
+        return (String(run), identifier)
+    }
+}
+
+extension CacheError {
+    /// Whether a server could not be asked.
+    fileprivate var isAway: Bool { code == .remoteUnavailable || code == .remoteTimeout }
 }

@@ -3,7 +3,19 @@ internal import CacheKitCore
 
 /// Value, remaining life and record of each key, of one moment: ``ReadOperation``'s transaction, with `HGET` of each record.
 struct InspectOperation: KeyedOperation {
+    // A bucket of another type is the failure of its keys, as in a transaction.
+    private static let script = """
+        local count = #KEYS / 2
+        local results = {redis.call('MGET', unpack(KEYS, 1, count))}
+        for index = 1, count do
+          results[2 * index] = redis.call('PTTL', KEYS[index])
+          results[2 * index + 1] = redis.pcall('HGET', KEYS[count + index], KEYS[index])
+        end
+        return results
+        """
+
     let buckets: Buckets
+    var reading = AtomicReading.transaction
 
     var isIdempotent: Bool { true }
     /// One that lags behind would show what was there before a conflict.
@@ -14,7 +26,15 @@ struct InspectOperation: KeyedOperation {
     func key(of key: CacheKey) -> String { key.string }
     func byteCount(of key: CacheKey) -> Int { 3 * key.string.utf8.count + 112 }
 
+    func alternative(after replies: ArraySlice<RESPValue>) -> InspectOperation? {
+        reading.alternative(after: replies).map { InspectOperation(buckets: buckets, reading: $0) }
+    }
+
     func encode(_ unit: ArraySlice<CacheKey>, into writer: inout RESPWriter) {
+        if reading == .script {
+            let names = unit.map(\.string) + unit.map { buckets.name(buckets.bucket(of: $0)) }
+            return writer.command(["EVAL", Self.script, String(names.count)] + names)
+        }
         writer.command("MULTI")
         writer.begin(argumentCount: unit.count + 1)
         writer.append("MGET")
@@ -29,24 +49,16 @@ struct InspectOperation: KeyedOperation {
     func decode(
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<CacheKey>, into views: inout [RemoteView]
     ) throws(CacheError) {
-        // A command that could not be queued says why; EXEC only says that there was one.
-        for position in replies.indices.dropLast() {
-            if case .error(let text) = replies[position] { throw .redisReply(text) }
-        }
-        switch replies.last {
-        case .array(let results):
-            guard results.count == 1 + 2 * unit.count else { throw .redisUnexpectedReply() }
-            switch results[0] {
-            case .array(let values) where values.count == unit.count:
-                for position in values.indices {
-                    views.append(
-                        RemoteView(
-                            entry: try ReadOperation.entry(
-                                remaining: results[2 * position + 1], value: values[position]),
-                            record: try Self.record(results[2 * position + 2])))
-                }
-            case .error(let text): throw .redisReply(text)
-            default: throw .redisUnexpectedReply()
+        let results = try reading.results(replies)
+        guard results.count == 1 + 2 * unit.count else { throw .redisUnexpectedReply() }
+        switch results[0] {
+        case .array(let values) where values.count == unit.count:
+            for position in values.indices {
+                views.append(
+                    RemoteView(
+                        entry: try ReadOperation.entry(
+                            remaining: results[2 * position + 1], value: values[position]),
+                        record: try Self.record(results[2 * position + 2])))
             }
         case .error(let text): throw .redisReply(text)
         default: throw .redisUnexpectedReply()

@@ -26,15 +26,17 @@ struct MarksOperation: KeyedOperation {
     }
 
     func decode(
-        _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Int>, into marks: inout [UInt64?]
+        _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<Int>, into marks: inout [Result<UInt64?, CacheError>]
     ) throws(CacheError) {
         for reply in replies {
             switch reply {
-            case .bulkString(let bytes): marks.append(bytes.count == 8 ? UInt64(bigEndian: bytes) : nil)
-            case .null: marks.append(nil)
+            case .bulkString(let bytes): marks.append(.success(bytes.count == 8 ? UInt64(bigEndian: bytes) : nil))
+            case .null: marks.append(.success(nil))
             case .error(let text): throw .redisReply(text)
             default: throw .redisUnexpectedReply()
             }
         }
     }
+
+    func output(after error: CacheError) -> Result<UInt64?, CacheError>? { .failure(error) }
 }

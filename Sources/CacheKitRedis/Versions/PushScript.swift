@@ -52,6 +52,7 @@ enum PushScript {
           return (string.gsub(digits, '..', function(pair) return string.char(tonumber(pair, 16)) end))
         end
 
+        local none = string.rep(string.char(0), 16)
         local answers, fields = {mark and 'M' .. mark or 'N'}, {}
         local argument = 2
         for index = 2, #KEYS do
@@ -88,6 +89,7 @@ enum PushScript {
               print = sub(record, 18, 33)
             end
             local function known(it)
+              if it == none then return false end
               return it == print or it == sub(write, 18, 33) or it == sub(write, 51, 66) or it == sub(write, 67, 82)
             end
             if put and not live and not old then

@@ -1,5 +1,6 @@
 public import CacheKit
 public import CacheKitCore
+internal import Synchronization
 
 /// Versions beside plain keys: what the buckets hold and what decides is in docs/sync.md.
 ///
@@ -22,8 +23,11 @@ extension RedisStore {
         return try await call.run()
     }
 
+    /// In a Cluster the master of the bucket's slot, as far as the map of slots is known.
+    public func shard(of bucket: Int) -> Int? { topology.shard(of: bucket) }
+
     /// The marks of a node, from masters only.
-    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
         try await topology.perform(MarksOperation(buckets: self.buckets, node: node), buckets)
     }
 
@@ -52,8 +56,11 @@ extension RedisStore {
         try await RecordSweep(store: self, name: buckets.name(bucket)).step(from: cursor, endedBefore: time)
     }
 
-    /// Ends earlier connections by `CLIENT KILL ID`, only on a server that has not been started again since.
+    /// Ends earlier connections by `CLIENT KILL ID`, only on a server that has not been started again since. From then on this
+    /// store writes over noted connections only: over one made since, ``write(_:)`` fails with
+    /// ``CacheError/Code/remoteUnavailable`` before anything is sent, until this is called again.
     public func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] {
+        isFenced.store(true, ordering: .relaxed)
         let old = note.map { ConnectionNote(bytes: $0) } ?? ConnectionNote()
         return try await ConnectionFence(topology: topology).end(old).bytes
     }

@@ -2,46 +2,97 @@ internal import CacheKit
 internal import CacheKitCore
 internal import Synchronization
 
-/// Asks a server for its time and its memory limits, and remembers what each said of those: one server of a Cluster is asked
-/// at a time, and what counts is the worst.
+/// Asks the servers for their time and their memory limits, and remembers what each said of those: what counts is the worst.
 final class ServerSurvey: Sendable {
     /// At most so many servers are remembered; a Cluster has no more.
     private static let maximumServers = SlotMap.maximumServers
+    /// So many are asked at once.
+    private static let maximumAsked = 16
+    /// How long the others are waited for once one has answered: what the time is must not be old. In a random order, so that each
+    /// has its turn in one of the next surveys.
+    private static let patience = Duration.milliseconds(100)
 
     /// Whether each server may evict keys that never expire, as far as it says.
     private let evictsRecords = Mutex<[RedisEndpoint: Bool]>([:])
 
-    /// Asks one of the servers; the next one where that is away.
+    private enum Event: Sendable {
+        case answered(Result<Answer, CacheError>, RedisEndpoint)
+        case patienceIsOver
+    }
+
+    private struct Answer: Sendable {
+        let time: Timestamp
+        let evictsRecords: Bool?
+        let came = ContinuousClock.now
+    }
+
+    /// Asks every server; one that answers is enough.
     func survey(_ topology: any Topology) async throws(CacheError) -> RemoteSurvey {
-        let servers = try await topology.servers()
+        let servers = try await topology.servers().prefix(Self.maximumServers)
+        let (first, failure) = await ask(Array(servers.shuffled()))
+        guard let first else {
+            throw failure ?? CacheError(.remoteNotReady, "Redis has no master now; try again later")
+        }
+        let evicts = worst(among: Set(servers.map(\.settings.dialer.endpoint)))
+        let age = first.came.duration(to: .now)
+        return RemoteSurvey(time: first.time.advanced(by: age), evictsRecords: evicts)
+    }
+
+    /// The answer that came first, and what went wrong with any.
+    private func ask(_ servers: [RedisNode]) async -> (Answer?, CacheError?) {
+        await withTaskGroup(of: Event.self) { group in
+            var left = servers[...]
+            var asked = 0
+            func askNext() {
+                guard let server = left.popFirst() else { return }
+                asked += 1
+                group.addTask { .answered(await Self.ask(server), server.settings.dialer.endpoint) }
+            }
+            for _ in 0..<Self.maximumAsked { askNext() }
+            var first: Answer?
+            var failure: CacheError?
+            while asked > 0, let event = await group.next() {
+                guard case .answered(let result, let endpoint) = event else { break }
+                asked -= 1
+                switch result {
+                case .success(let answer):
+                    evictsRecords.withLock { $0[endpoint] = answer.evictsRecords }
+                    if first == nil, !left.isEmpty || asked > 0 {
+                        group.addTask {
+                            try? await Task.sleep(for: Self.patience)
+                            return .patienceIsOver
+                        }
+                    }
+                    first = first ?? answer
+                // That nobody is there says the least.
+                case .failure(let error):
+                    if failure == nil || error.code != .remoteUnavailable { failure = error }
+                }
+                askNext()
+            }
+            group.cancelAll()
+            return (first, failure)
+        }
+    }
+
+    private static func ask(_ server: RedisNode) async -> Result<Answer, CacheError> {
         var writer = RESPWriter()
         writer.command("TIME")
         writer.command("INFO", "memory")
-        var failure = CacheError(.remoteNotReady, "Redis has no master now; try again later")
-        for server in servers.shuffled() {
-            do throws(CacheError) {
-                let replies = try await server.send(CommandBatch(writer, isIdempotent: true))
-                guard replies.count == 2 else { throw .redisUnexpectedReply() }
-                let time = try Self.time(replies[0])
-                let evicts = try Self.evictsRecords(replies[1])
-                return RemoteSurvey(
-                    time: time, evictsRecords: worst(evicts, of: server.settings.dialer.endpoint, among: servers))
-            } catch {
-                guard error.code == .remoteUnavailable else { throw error }
-                failure = error
-            }
+        do throws(CacheError) {
+            let replies = try await server.send(CommandBatch(writer, isIdempotent: true))
+            guard replies.count == 2 else { throw .redisUnexpectedReply() }
+            return .success(Answer(time: try time(replies[0]), evictsRecords: try evictsRecords(replies[1])))
+        } catch {
+            return .failure(error)
         }
-        throw failure
     }
 
     /// Whether any of the servers may evict records, by the latest that each said.
-    private func worst(_ evicts: Bool?, of server: RedisEndpoint, among servers: [RedisNode]) -> Bool? {
+    private func worst(among servers: Set<RedisEndpoint>) -> Bool? {
         evictsRecords.withLock { known in
-            let endpoints = Set(servers.prefix(Self.maximumServers).map(\.settings.dialer.endpoint))
-            known = known.filter { endpoints.contains($0.key) }
-            known[server] = evicts
-            if known.isEmpty { return nil }
-            return known.values.contains(true)
+            known = known.filter { servers.contains($0.key) }
+            return known.isEmpty ? nil : known.values.contains(true)
         }
     }
 

@@ -47,11 +47,18 @@ enum SystemThread {
     static func run<Output: Sendable>(
         _ body: @escaping @Sendable () throws(CacheError) -> Output
     ) async throws(CacheError) -> Output {
-        let result: Result<Output, CacheError> = await withCheckedContinuation { continuation in
-            let isStarted = start { continuation.resume(returning: Result(catching: body)) }
-            if !isStarted { continuation.resume(returning: .failure(unavailable)) }
+        let handover = Handover<Output>()
+        await withCheckedContinuation { continuation in
+            let isStarted = start {
+                handover.leave(Result(catching: body))
+                continuation.resume()
+            }
+            if !isStarted {
+                handover.leave(.failure(unavailable))
+                continuation.resume()
+            }
         }
-        return try result.get()
+        return try handover.take()
     }
 
     /// Holds up the thread, which must be one of these.

@@ -76,6 +76,7 @@ final class Reader: @unchecked Sendable {
             conflicts: Int(try connection.integer("SELECT count(*) FROM conflicts")), rowsByFingerprint: [:],
             lastSequence: ChangeSequence(try clock().lastSequence),
             watermark: ChangeSequence(try watermark().sequence), backlog: try backlog())
+        statistics.superseded = try supersededCount()
         for table in RowTable.allCases {
             let select = try connection.prepare(
                 """

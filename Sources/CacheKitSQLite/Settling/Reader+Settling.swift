@@ -2,6 +2,9 @@ internal import CacheKit
 internal import CacheKitCore
 
 extension Reader {
+    /// Changes overwritten above the watermark.
+    func supersededCount() throws(CacheError) -> Int { Int(clamping: try meta.superseded(finder.codec.keys)) }
+
     /// Who sends, and how far it got.
     func sendingState() throws(CacheError) -> SendingState {
         let node = try clock().node

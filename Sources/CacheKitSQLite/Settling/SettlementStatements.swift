@@ -14,6 +14,7 @@ final class SettlementStatements {
     private let insertParked: PreparedStatement
     private let protects: PreparedStatement
     private let exists: PreparedStatement
+    private let counts: [PreparedStatement]
 
     init(_ connection: SQLiteConnection, _ keys: FileKeys) throws(CacheError) {
         self.keys = keys
@@ -26,6 +27,14 @@ final class SettlementStatements {
             SELECT EXISTS (SELECT 1 FROM dead_letters WHERE change_seq = ?1)
                 OR EXISTS (SELECT 1 FROM parked WHERE change_seq = ?1)
             """)
+        // From the index alone.
+        var counts: [PreparedStatement] = []
+        for table in RowTable.allCases {
+            counts.append(
+                try connection.prepare(
+                    "SELECT count(*) FROM \(table.name) WHERE change_seq > ?1 AND change_seq <= ?2 AND origin = 0"))
+        }
+        self.counts = counts
         exists = try connection.prepare(
             "SELECT EXISTS (SELECT 1 FROM dead_letters) OR EXISTS (SELECT 1 FROM parked)")
     }
@@ -61,6 +70,18 @@ final class SettlementStatements {
         defer { protects.reset() }
         try protects.bind(Int64(clamping: sequence), at: 1)
         return try protects.step() && protects.integer(0) != 0
+    }
+
+    /// How many rows stand under changes of a part of the feed that were written here.
+    func localChanges(after: UInt64, through: UInt64) throws(CacheError) -> Int {
+        var sum = 0
+        for count in counts {
+            defer { count.reset() }
+            try count.bind(Int64(clamping: after), at: 1)
+            try count.bind(Int64(clamping: through), at: 2)
+            if try count.step() { sum += Int(count.integer(0)) }
+        }
+        return sum
     }
 
     /// Whether any change was.

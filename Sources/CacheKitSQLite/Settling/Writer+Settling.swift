@@ -30,7 +30,9 @@ extension Writer {
     }
 
     /// Moves the watermark up, never down and never past the last change, and keeps what else the settlement says.
-    func settle(_ settlement: Settlement) throws(CacheError) {
+    ///
+    /// - Returns: how many changes it passed that still stood.
+    func settle(_ settlement: Settlement) throws(CacheError) -> Int {
         let clock = try standingClock()
         guard settlement.through.number <= clock.lastSequence else {
             throw CacheError(.invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
@@ -40,12 +42,14 @@ extension Writer {
         for change in settlement.parked { try self.settlement.insert(change, now: now) }
         if !settlement.deadLetters.isEmpty || !settlement.parked.isEmpty { hasSetAside = true }
         if let marks = settlement.marks { try self.marks.merge(marks, of: clock.node) }
-        guard try readWatermark().sequence < settlement.through.number else { return }
+        let former = try readWatermark().sequence
+        guard former < settlement.through.number else { return 0 }
         let watermark = Watermark(sequence: settlement.through.number)
         try meta.setSealed("watermark", watermark.encoded, file.keys)
         foundWatermark = watermark
         try noteProgress(at: now)
         evictor.reconsider()
+        return try self.settlement.localChanges(after: former, through: watermark.sequence)
     }
 
     /// Draws another node id; what was sent and acknowledged under the old one is forgotten.

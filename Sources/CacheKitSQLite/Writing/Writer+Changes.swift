@@ -24,6 +24,7 @@ extension Writer {
             let (place, base, former) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
                 // A row that does not authenticate tells nothing, and the write mends it.
                 let former = row.flatMap { try? file.codec.metadata($0, table: table) }
+                if let former, former.origin == .local, former.sequence > watermark.sequence { superseded += 1 }
                 let base = try former.map { former throws(CacheError) in try baseAfter(former, watermark) }
                 return (RowPlace(table: table, accessedAt: row?.integer(8)), base ?? RowBase(), former?.version)
             }

@@ -25,7 +25,7 @@ final class Writer: @unchecked Sendable {
     var endSnapshots: @Sendable () -> Void = {}
 
     let checkpointer: Checkpointer?
-    private var walks: [String: PreparedStatement] = [:]
+    var walks: [String: PreparedStatement] = [:]
     /// The length of the log at which its next part is worth moving.
     var nextCheckpointFrames: Int
 
@@ -39,6 +39,10 @@ final class Writer: @unchecked Sendable {
     var foundWatermark: Watermark?
     /// Up to where changes may have been sent, once the open transaction has read it.
     var foundSentThrough: UInt64?
+    /// Pending changes that the open transaction has overwritten.
+    var superseded: UInt64 = 0
+    /// Whether the file is known to have had a remote; never again without.
+    var isRemoteKnown = false
     /// Whether any change was set aside, once the open transaction has asked.
     var hasSetAside: Bool?
     /// The time of every stamp of the open transaction: the one that stamps were reserved for, wherever the clock is put
@@ -154,6 +158,7 @@ final class Writer: @unchecked Sendable {
         let output = try attempt { () throws(CacheError) -> Output? in
             guard try currentClock().covers(count, at: now) else { return nil }
             let output = try body()
+            try saveSuperseded()
             try saveClock(synced: false)
             return output
         }
@@ -173,6 +178,7 @@ final class Writer: @unchecked Sendable {
         defer { if !isFull { try? setSynchronous(full: false) } }
         return try attempt { () throws(CacheError) in
             let output = try body()
+            try saveSuperseded()
             try saveClock(synced: true)
             return output
         }
@@ -187,6 +193,7 @@ final class Writer: @unchecked Sendable {
             foundWatermark = nil
             foundSentThrough = nil
             hasSetAside = nil
+            superseded = 0
             expectedUse = nil
             rows.added = 0
         }
@@ -294,26 +301,5 @@ final class Writer: @unchecked Sendable {
         try connection.transaction { () throws(CacheError) in try connection.cutLogTail() }
         if try readClock().isAhead { _ = try connection.checkpoint(.truncating) }
         hasFailedCommit = false
-    }
-
-    // MARK: Walks
-
-    /// The kept statement that walks a table by access time.
-    func evictions(_ table: RowTable) throws(CacheError) -> PreparedStatement {
-        try walk("evict \(table.name)") { () throws(CacheError) in try Evictor.prepare(connection, table) }
-    }
-
-    /// The kept statement that walks a table by change.
-    func expiries(_ table: RowTable) throws(CacheError) -> PreparedStatement {
-        try walk("sweep \(table.name)") { () throws(CacheError) in try Sweeper.prepare(connection, table) }
-    }
-
-    private func walk(
-        _ name: String, _ make: () throws(CacheError) -> PreparedStatement
-    ) throws(CacheError) -> PreparedStatement {
-        if let statement = walks[name] { return statement }
-        let statement = try make()
-        walks[name] = statement
-        return statement
     }
 }

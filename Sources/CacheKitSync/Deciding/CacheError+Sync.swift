@@ -9,6 +9,14 @@ extension CacheError {
         }
     }
 
+    /// Whether the server of a shard is away, or busy with itself, so that other shards may go on.
+    var concernsOneShard: Bool {
+        switch code {
+        case .remoteUnavailable, .remoteTimeout, .remoteNotReady, .mayHaveBeenApplied: true
+        default: false
+        }
+    }
+
     /// Whether trying again can't help before somebody mends the configuration.
     var needsOperator: Bool {
         switch code {

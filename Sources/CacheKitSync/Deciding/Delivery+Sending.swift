@@ -116,6 +116,7 @@ extension Delivery {
                 // What it says is not for this node to weigh.
                 if (mark ?? 0) >> 16 > max(terms.sentThrough, last).number { needsIdentity = true }
                 observations.append(seen)
+                answered.insert(seen.bucket)
                 for (index, verdict) in zip(askedByPush[position], verdicts) { weigh(verdict, index) }
             }
         }
@@ -129,7 +130,9 @@ extension Delivery {
         }
         for (index, result) in zip(asked, results) {
             switch result {
-            case .applied: items[index].phase = .done(items[index].wasExpired ? .expired : .applied)
+            case .applied:
+                items[index].phase = .done(items[index].wasExpired ? .expired : .applied)
+                answered.insert(items[index].bucket)
             case .failed(let error): refuse(index, error)
             }
         }
@@ -137,6 +140,11 @@ extension Delivery {
 
     /// A change was refused by itself, or could not be carried.
     mutating func refuse(_ index: Int, _ error: CacheError) {
+        if terms.hasShards, error.concernsOneShard {
+            items[index].phase = .away
+            away[items[index].bucket] = error
+            return
+        }
         guard error.concernsOneChange else {
             failure = failure ?? error
             return

@@ -35,7 +35,8 @@ extension Delivery {
         return VersionedWrite(
             key: items[index].change.key, action: action, version: entry.version, fingerprint: fingerprint,
             base: items[index].base,
-            isLate: age > terms.lateAfter || isFromBefore || items[index].wasSetBack || terms.isResend,
+            isLate: age > terms.lateAfter || isFromBefore || items[index].wasSetBack || terms.isResend
+                || terms.wereHeldBack,
             isTooOld: !terms.isResend && !entry.isSentAtAnyAge && age > terms.tombstoneLife,
             acceptsAbsence: terms.isResend || policy.absent == .apply, isResend: terms.isResend,
             recordExpiresAt: end)

@@ -32,6 +32,8 @@ struct Delivery: Sendable {
         case resolve(Resolution)
         /// Refused by itself, and to be sent again with the next try.
         case refused
+        /// Its shard is away: to be sent when that is back, while others go on.
+        case away
         case done(Outcome)
     }
 
@@ -61,6 +63,10 @@ struct Delivery: Sendable {
         var attemptsPerChange: Int
         /// Sending again what had an outcome before: nothing that comes of it changes that.
         var isResend = false
+        /// Whether one shard may be away while others answer.
+        var hasShards = false
+        /// Whether the changes waited for a shard that was away.
+        var wereHeldBack = false
     }
 
     /// A change's version may be raised this often against a remote that keeps moving.
@@ -81,6 +87,9 @@ struct Delivery: Sendable {
     }
 
     var observations: [Observation] = []
+    /// Buckets that answered, and those that did not.
+    var answered: Set<Int> = []
+    var away: [Int: CacheError] = [:]
     /// How often the remote refused a change by itself, in earlier tries and this one.
     var refusals: [ChangeSequence: Int]
     var firstRefusal: CacheError?
@@ -140,6 +149,13 @@ struct Delivery: Sendable {
         }
         if let firstRefusal { return .failed(firstRefusal) }
         return .finished
+    }
+
+    /// Leaves changes of some buckets for later.
+    mutating func holdBack(where waits: (Int) -> Bool) {
+        for index in items.indices {
+            if case .send = items[index].phase, waits(items[index].bucket) { items[index].phase = .away }
+        }
     }
 
     func indices(where condition: (Item) -> Bool) -> [Int] {

@@ -78,6 +78,13 @@ struct MarkLedger: Sendable {
         if moved, lost[bucket] != nil { lost[bucket]?.floor = mark }
     }
 
+    /// Everything above a change is read and sent again: of buckets that lost something, no more than that is expected to be there.
+    mutating func expectLostOnly(through watermark: ChangeSequence) {
+        for bucket in lost.keys {
+            expected[bucket] = min(expected[bucket] ?? 0, Self.mark(of: watermark.number))
+        }
+    }
+
     /// Nothing is known of what any bucket has: this file holds changes that another node id has sent.
     mutating func loseAll() {
         isUnknown = true

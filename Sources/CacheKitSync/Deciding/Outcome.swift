@@ -18,6 +18,16 @@ enum Outcome: Sendable, Equatable {
         }
     }
 
+    /// Whether the change is kept for somebody to decide about.
+    var isSetAside: Bool {
+        switch self {
+        case .parked, .deadLettered: true
+        case .applied, .superseded, .lost, .expired: false
+        }
+    }
+
+    var isParked: Bool { if case .parked = self { true } else { false } }
+
     static func == (left: Outcome, right: Outcome) -> Bool {
         switch (left, right) {
         case (.applied, .applied), (.superseded, .superseded), (.expired, .expired): true
@@ -30,16 +40,11 @@ enum Outcome: Sendable, Equatable {
 }
 
 extension SyncOutcomes {
-    mutating func count(_ outcome: Outcome) {
-        switch outcome {
-        case .applied: applied += 1
-        case .superseded: superseded += 1
-        case .lost(.stale): stale += 1
-        case .lost(.foreign): foreign += 1
-        case .lost(.absent): absent += 1
-        case .expired: expired += 1
-        case .parked: parked += 1
-        case .deadLettered: deadLettered += 1
+    mutating func count(_ loss: Resolution.Loss) {
+        switch loss {
+        case .stale: stale += 1
+        case .foreign: foreign += 1
+        case .absent: absent += 1
         }
     }
 }

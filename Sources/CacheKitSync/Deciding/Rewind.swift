@@ -18,7 +18,7 @@ struct Rewind: Sendable {
     enum Stage { case planting, sending, restoring }
 
     /// The buckets, and up to where each had everything when this began.
-    let starts: [Int: UInt64]
+    private(set) var starts: [Int: UInt64]
     /// The marks that were planted or restored by the last step, in its order.
     var marks: [(bucket: Int, mark: UInt64)] = []
     let through: ChangeSequence
@@ -39,6 +39,9 @@ struct Rewind: Sendable {
             return policy.lost == .repopulate && !policy.isSingleWriter
         }
     }
+
+    /// A bucket whose shard is away is left for another time.
+    mutating func leave(_ bucket: Int) { starts[bucket] = nil }
 
     mutating func planted() { stage = .sending }
 

@@ -11,6 +11,8 @@ extension SyncStateMachine {
         case .lost where !policies.repopulates:
             ledger.forget(bucket)
             dirtyMarks[bucket] = ledger.expected[bucket]
+        // Above the watermark are changes that were there, and may be gone.
+        case .lost where !heldBack.changes.isEmpty: stop = stop ?? .loss
         // What was sent again may be gone, too: from the beginning.
         case .lost where rewind?.starts[bucket] != nil: rewind = nil
         case .lost: break
@@ -31,7 +33,9 @@ extension SyncStateMachine {
 
     /// The step that sending again has come to; marks are planted and restored while nothing is in flight.
     mutating func rewindStep(now: Timestamp) -> Rewind.Step? {
-        if rewind == nil, !isInFlight { rewind = Rewind(ledger.lost, through: sending.watermark) }
+        if rewind == nil, !isInFlight {
+            rewind = Rewind(ledger.lost.filter { !isPaused($0.key) }, through: sending.watermark)
+        }
         guard let rewind else { return nil }
         switch rewind.stage {
         case .planting where !isInFlight: return .plant(plants(now))
@@ -66,9 +70,10 @@ extension SyncStateMachine {
 
     /// Marks were planted, but where there was one already.
     mutating func planted(_ answers: [BucketAnswer]) {
+        noteAway(rewind?.marks.map(\.bucket) ?? [], answers)
         for (planted, answer) in zip(rewind?.marks ?? [], answers) {
             switch answer {
-            case .failed(let error): failed(error, fraction: 1)
+            case .failed: rewind?.leave(planted.bucket)
             case .weighed(let found, _):
                 let isPlanted = weigh(found, bucket: planted.bucket) == .asExpected
                 ledger.acknowledged(0, bucket: planted.bucket, mark: planted.mark, moved: isPlanted)
@@ -77,13 +82,23 @@ extension SyncStateMachine {
         rewind?.planted()
     }
 
+    /// Buckets whose shard is away are left for another time; where it is more than that, so is everything.
+    private mutating func noteAway(_ buckets: [Int], _ answers: [BucketAnswer]) {
+        var away: [Int: CacheError] = [:]
+        for case (let bucket, .failed(let error)) in zip(buckets, answers) { away[bucket] = error }
+        if let error = note(answered: Set(buckets).subtracting(away.keys), away: away, fraction: 1) {
+            failed(error, fraction: 1)
+        }
+    }
+
     /// The buckets got their marks back, but for those that lost something again.
     mutating func restored(_ answers: [BucketAnswer]) {
         let marks = rewind?.marks ?? []
         rewind = nil
+        noteAway(marks.map(\.bucket), answers)
         for (restored, answer) in zip(marks, answers) {
             switch answer {
-            case .failed(let error): failed(error, fraction: 1)
+            case .failed: break
             case .weighed(let found, _):
                 guard weigh(found, bucket: restored.bucket) == .asExpected else { continue }
                 ledger.recovered(restored.bucket, mark: restored.mark)

@@ -6,10 +6,13 @@ import CacheKitCore
 /// One delivery is in flight at a time, so that no bucket gets a later change before an earlier one, and the next is read and
 /// prepared meanwhile. The watermark moves only over changes that have their outcome. After a failure nothing more is sent;
 /// what can be settled is, and the rest is read again later. What buckets have lost is sent again in turn with what is new.
+/// Where only a shard is away, its changes wait by themselves (``HeldBack``), and the watermark waits below the first of them.
 struct SyncStateMachine: Sendable {
     enum Action: Sendable {
         /// Read the feed; answered by ``loaded(_:now:bucket:)``.
         case load(after: ChangeSequence, changes: Int, bytes: Int)
+        /// Read these, which were held back; answered by ``reread(_:_:now:bucket:)``.
+        case readHeldBack([CacheKey])
         /// Part of sending again what was lost.
         case rewind(Rewind.Step)
         /// Carry it beside whatever comes next; answered by ``delivered(_:fraction:)``.
@@ -20,8 +23,12 @@ struct SyncStateMachine: Sendable {
         case settle(Settlement)
         /// Take another node id, then begin anew.
         case reidentify
+        /// Begin anew with what has no durable outcome.
+        case startOver
         /// Nothing is left.
         case rest
+        /// Nothing is left but what waits for a shard, which is tried again after this long.
+        case hold(after: Duration)
         /// Try again after this long.
         case retry(after: Duration)
     }
@@ -36,62 +43,102 @@ struct SyncStateMachine: Sendable {
     enum Stop: Sendable {
         case failure(CacheError, fraction: Double)
         case identity
+        case loss
         case cancelled
     }
 
     let configuration: SyncConfiguration
     let policies: PolicyTable
     private var backoff: Backoff
-    private var changeBound: BatchBound
-    private var byteBound: BatchBound
-    private var prepared: Delivery?
-    private(set) var isInFlight = false
-    private var finished: Delivery?
+    var changeBound: BatchBound
+    var byteBound: BatchBound
+    /// What waits for shards that are away.
+    var heldBack: HeldBack
+    /// Whether what was held back is being read or sent.
+    var isRetrying = false
+    var shard: (@Sendable (Int) -> Int)?
+    var uptime = Duration.zero
+    /// Up to here every change has an outcome, or is held back.
+    var doneThrough = ChangeSequence.zero
+    /// Whether the next session goes on where the last one ended.
+    private var keepsPlace = false
+    var prepared: Delivery?
+    var isInFlight = false
+    /// Whether a delivery has ended whose outcomes are not durable.
+    var isFinished = false
     /// Whether outcomes could not be made durable: none of a later change may be then, or the watermark would pass them.
-    private var isUnsettled = false
+    var isUnsettled = false
     private var cursor = ChangeSequence.zero
-    private var hasReachedEnd = false
+    var hasReachedEnd = false
     var stop: Stop?
     var dirtyMarks: [Int: UInt64] = [:]
-    private var settlingMarks: [Int: UInt64]?
-    private var refusals: [ChangeSequence: Int] = [:]
+    var settlingMarks: [Int: UInt64]?
+    var settlingThrough = ChangeSequence.zero
+    /// Changes that were set aside, until the watermark passes them.
+    var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
+    static let mostSetAside = 10_000
+    /// Changes that had expired, and that the watermark has not passed.
+    var expiredUnsettled = 0
+    var refusals: [ChangeSequence: Int] = [:]
     var rewind: Rewind?
     /// Whether the last part that was read was sent before.
     var isRewindsTurn = true
     private var connectedSince: Timestamp?
     private var isDisconnected = false
     var ledger = MarkLedger(bucketCount: 1)
-    private(set) var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
+    var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
     /// Whether marks have to be compared before anything is sent.
-    private(set) var needsMarks = true
+    var needsMarks = true
+    /// Buckets whose marks have to be compared when their shard is back.
+    var uncompared: Set<Int> = []
     private(set) var activity = SyncStatus.Activity.idle
-    private(set) var outcomes = SyncOutcomes()
-    private(set) var lastError: CacheError?
-    var consecutiveFailures: Int { backoff.failures }
+    var outcomes = SyncOutcomes()
+    var lastError: CacheError?
+    var consecutiveFailures: Int { max(backoff.failures, heldBack.failures) }
 
-    init(_ configuration: SyncConfiguration) {
+    /// - Parameter madeAt: what was stamped before, by another process perhaps, may have been stamped while disconnected.
+    init(_ configuration: SyncConfiguration, madeAt: Timestamp? = nil) {
         self.configuration = configuration
+        connectedSince = madeAt
         policies = PolicyTable(configuration.policy, configuration.namespacePolicies)
         backoff = Backoff(first: configuration.firstBackoff, longest: configuration.longestBackoff)
+        heldBack = HeldBack(backoff)
         changeBound = BatchBound(configuration.batchChanges)
         byteBound = BatchBound(configuration.batchBytes)
     }
 
     /// Begins from what the store says, which another process may have moved.
-    mutating func begin(_ state: SendingState, bucketCount: Int) {
+    ///
+    /// - Parameter shard: what each bucket fails with, where that is not the whole remote.
+    mutating func begin(_ state: SendingState, bucketCount: Int, shard: (@Sendable (Int) -> Int)? = nil) {
+        let keepsPlace = keepsPlace && state.node == sending.node && ledger.bucketCount == bucketCount
+        self.keepsPlace = false
+        self.shard = shard
         if state.node != sending.node || ledger.bucketCount != bucketCount {
             ledger = MarkLedger(bucketCount: bucketCount)
             dirtyMarks = [:]
             needsMarks = true
+            uncompared = []
             let isKnown = state.marks?.bucketCount == bucketCount || state.watermark == .zero
             if !isKnown, policies.repopulates { ledger.loseAll() }
         }
         ledger.learn(state.marks, except: Set(dirtyMarks.keys))
         sending = state
-        cursor = state.watermark
+        if keepsPlace {
+            heldBack.drop(through: state.watermark)
+            cursor = max(cursor, state.watermark)
+        } else {
+            heldBack.dropAll()
+            setAside = []
+            expiredUnsettled = 0
+            cursor = state.watermark
+            ledger.expectLostOnly(through: state.watermark)
+        }
+        doneThrough = cursor
+        isRetrying = false
         prepared = nil
         isInFlight = false
-        finished = nil
+        isFinished = false
         isUnsettled = false
         settlingMarks = nil
         stop = nil
@@ -108,18 +155,18 @@ struct SyncStateMachine: Sendable {
     }
 
     /// Whether a bucket has lost records, or nobody knows: its marks were not compared since that may have happened.
-    func mayHaveLost(_ bucket: Int) -> Bool { needsMarks || ledger.lost[bucket] != nil }
+    func mayHaveLost(_ bucket: Int) -> Bool {
+        needsMarks || isKnownToMiss(bucket)
+    }
+
+    /// Whether a bucket has lost records, or its shard was away since its marks were compared.
+    func isKnownToMiss(_ bucket: Int) -> Bool { uncompared.contains(bucket) || ledger.lost[bucket] != nil }
 
     /// The remote answered; for the first time after it did not, changes from before are late.
     mutating func connected(at now: Timestamp) {
-        if isDisconnected { connectedSince = now }
+        // A clock that ran ahead must not make everything late that is stamped from now on.
+        if isDisconnected || connectedSince.map({ $0 > now }) ?? false { connectedSince = now }
         isDisconnected = false
-    }
-
-    /// Marks found when they were compared.
-    mutating func compared(_ found: [(bucket: Int, mark: UInt64?)]) {
-        needsMarks = false
-        for (bucket, mark) in found { weigh(mark, bucket: bucket) }
     }
 
     /// The task was cancelled: what is in flight is still waited for.
@@ -130,16 +177,24 @@ struct SyncStateMachine: Sendable {
         // A new id that could not be taken is found to be needed again.
         if case .identity = stop { stop = nil }
         stop = stop ?? .failure(error, fraction: fraction)
+        if !error.concernsOneChange { heldBack.lostSight() }
         // What could not be made durable is read again.
-        isUnsettled = isUnsettled || finished != nil
-        finished = nil
+        isUnsettled = isUnsettled || isFinished || settlingMarks != nil
+        isFinished = false
         settlingMarks = nil
     }
 
     /// What to do next.
-    mutating func next(now: Timestamp) -> Action {
+    ///
+    /// - Parameter uptime: a time that does not jump, for the waits of shards.
+    mutating func next(now: Timestamp, uptime: Duration = .zero) -> Action {
+        self.uptime = uptime
         if stop == nil, !isInFlight, var delivery = prepared {
             delivery.ledger = ledger
+            if shard != nil {
+                let isAgain = delivery.terms.isResend || delivery.terms.wereHeldBack
+                delivery.holdBack { isAgain ? isPaused($0) : heldBack.waits($0, shard: shard(of: $0)) }
+            }
             prepared = nil
             isInFlight = true
             return .deliver(delivery)
@@ -147,18 +202,38 @@ struct SyncStateMachine: Sendable {
         if let settlement = settlement() { return .settle(settlement) }
         if let stop { return isInFlight ? .awaitDelivery : end(stop) }
         if prepared == nil {
-            let isRewinding = rewind != nil || !ledger.lost.isEmpty
+            if !isRetrying {
+                let due = heldBack.due(
+                    at: uptime, most: changeBound.current, bytes: byteBound.current, shard: shard(of:))
+                if !due.isEmpty {
+                    isRetrying = true
+                    return .readHeldBack(due)
+                }
+            }
+            let isRewinding = rewind != nil || ledger.lost.keys.contains { !isPaused($0) }
             if isRewinding, isRewindsTurn || hasReachedEnd {
                 guard let step = rewindStep(now: now) else { return .awaitDelivery }
                 return .rewind(step)
             }
-            if !hasReachedEnd {
+            if !hasReachedEnd, !heldBack.isFull, setAside.count < Self.mostSetAside {
                 return .load(after: cursor, changes: changeBound.current, bytes: byteBound.current)
             }
         }
         if isInFlight { return .awaitDelivery }
-        activity = .idle
+        return rest()
+    }
+
+    /// Nothing can be done now.
+    private mutating func rest() -> Action {
+        let buckets = heldBack.changes.values.map(\.bucket) + Array(uncompared) + Array(ledger.lost.keys)
+        heldBack.forgetShards(but: Set(buckets.map { shard(of: $0) }))
         succeed()
+        keepsPlace = !heldBack.changes.isEmpty
+        if let wait = heldBack.wait(at: uptime) {
+            activity = .backingOff
+            return .hold(after: wait)
+        }
+        activity = .idle
         return .rest
     }
 
@@ -166,34 +241,10 @@ struct SyncStateMachine: Sendable {
         switch stop {
         case .cancelled: return .rest
         case .identity: return .reidentify
+        case .loss: return .startOver
         case .failure(let error, let fraction): return fail(error, fraction)
         }
     }
-
-    /// What can be made durable: the outcomes of a finished delivery; marks alone only when nothing else is to be done.
-    private mutating func settlement() -> Settlement? {
-        let isQuiet = prepared == nil && !isInFlight && hasReachedEnd && stop == nil
-        guard finished != nil || (isQuiet && !keptMarks.isEmpty) else { return nil }
-        var settlement = Settlement(through: finished?.last ?? sending.watermark)
-        for item in finished?.items ?? [] {
-            guard case .done(let outcome) = item.phase else { continue }
-            let sequence = item.change.entry.sequence
-            switch outcome {
-            case .deadLettered(let error):
-                settlement.deadLetters.append(DeadLetter(sequence: sequence, key: item.change.key, reason: error))
-            case .parked(let reason):
-                settlement.parked.append(ParkedChange(sequence: sequence, key: item.change.key, reason: reason))
-            default: break
-            }
-        }
-        if !keptMarks.isEmpty {
-            settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: keptMarks)
-        }
-        settlingMarks = keptMarks
-        return settlement
-    }
-
-    private var keptMarks: [Int: UInt64] { ledger.isUnknown ? [:] : dirtyMarks }
 
     /// What the feed holds above the cursor: to be prepared and given to ``prepared(_:)``, unless there is nothing.
     mutating func loaded(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
@@ -217,32 +268,25 @@ struct SyncStateMachine: Sendable {
         Delivery.Terms(
             node: sending.node, sentThrough: sending.sentThrough, connectedSince: connectedSince,
             lateAfter: configuration.lateAfter, tombstoneLife: configuration.tombstoneLife,
-            attemptsPerChange: configuration.attemptsPerChange, isResend: isResend)
+            attemptsPerChange: configuration.attemptsPerChange, isResend: isResend, hasShards: shard != nil)
     }
 
     /// The delivery in flight has ended.
-    mutating func delivered(_ end: End, fraction: Double) {
+    mutating func delivered(_ end: End, fraction: Double, uptime: Duration = .zero) {
+        self.uptime = uptime
         isInFlight = false
         let delivery: Delivery
         switch end {
         case .finished(let ended):
             delivery = ended
-            changeBound.succeeded()
-            byteBound.succeeded()
-            // Something may have been committed meanwhile.
-            hasReachedEnd = false
-            if delivery.terms.isResend {
-                outcomes.resent += delivery.items.count
-            } else if !isUnsettled {
-                finished = delivery
+            if let error = note(answered: ended.answered, away: ended.away, fraction: fraction) {
+                failed(delivery, error, fraction)
+            } else {
+                finish(delivery)
             }
         case .failed(let error, let ended):
             delivery = ended
-            if error.code == .remoteTimeout, delivery.items.count > 1 {
-                changeBound.timedOut(at: delivery.items.count)
-                byteBound.timedOut(at: delivery.items.reduce(0) { $0 + ($1.change.entry.value?.count ?? 0) })
-            }
-            failed(error, fraction: fraction)
+            failed(delivery, error, fraction)
         case .needsIdentity(let ended):
             delivery = ended
             stop = stop ?? .identity
@@ -260,27 +304,6 @@ struct SyncStateMachine: Sendable {
         }
     }
 
-    /// Whatever becomes of the batch, these have their outcome: what took their place is durable.
-    private mutating func countFinal(_ delivery: Delivery) {
-        for item in delivery.items {
-            if case .done(let outcome) = item.phase, outcome.isFinalHere { outcomes.count(outcome) }
-        }
-    }
-
-    /// The settlement is durable.
-    mutating func settled() {
-        for item in finished?.items ?? [] {
-            guard case .done(let outcome) = item.phase else { continue }
-            if !outcome.isFinalHere { outcomes.count(outcome) }
-        }
-        if let last = finished?.last { sending.watermark = max(sending.watermark, last) }
-        if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
-        finished = nil
-        for (bucket, mark) in settlingMarks ?? [:] where dirtyMarks[bucket] == mark { dirtyMarks[bucket] = nil }
-        settlingMarks = nil
-        if stop == nil { succeed() }
-    }
-
     private mutating func fail(_ error: CacheError, _ fraction: Double) -> Action {
         lastError = error
         if !error.concernsOneChange {
@@ -294,8 +317,8 @@ struct SyncStateMachine: Sendable {
     }
 
     /// Everything so far has an outcome: what failed on the way is over.
-    private mutating func succeed() {
-        lastError = nil
+    mutating func succeed() {
+        lastError = heldBack.error
         backoff.reset()
     }
 }

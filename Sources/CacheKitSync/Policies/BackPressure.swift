@@ -9,7 +9,8 @@ public struct BackPressure: Sendable, Equatable {
         case block(timeout: Duration)
         /// It is refused at once.
         case reject
-        /// It is committed, and acknowledged only when the remote has it, or refused after so long; it stays pending then.
+        /// It is committed, and acknowledged only when the remote has it. Refused after so long, it stays pending; where it lost
+        /// against what the remote holds, or was set aside, the caller is told (``CacheKitCore/CacheError/Code/notApplied``).
         case writeThrough(timeout: Duration)
     }
 

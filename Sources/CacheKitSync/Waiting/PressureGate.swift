@@ -1,4 +1,5 @@
 import CacheKit
+import CacheKitCore
 import Synchronization
 
 /// Keeps what is pending within its bounds: asks the store how much waits, and lets writes in as far as there is room.
@@ -46,7 +47,8 @@ final class PressureGate: Sendable {
             let end = clock.uptime() + timeout
             while true {
                 let left = end - clock.uptime()
-                guard left > .zero, !Task.isCancelled else { throw Self.refusal }
+                if Task.isCancelled { throw Self.cancelled }
+                guard left > .zero else { throw Self.refusal }
                 // Other processes settle too, and do not say so here.
                 await moved.wait(atMost: min(left, .milliseconds(100)), clock: clock)
                 if try await takeAfterAsking(changes, bytes) { return .commit }
@@ -54,14 +56,40 @@ final class PressureGate: Sendable {
         }
     }
 
-    /// Waits until a change has an outcome.
-    func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError) {
+    /// Waits until changes have taken effect at the remote, or gave way to later ones.
+    func awaitApplied(_ changes: [CacheKey: ChangeSequence], atMost timeout: Duration) async throws(CacheError) {
+        guard let last = changes.values.max() else { return }
+        try await awaitSettled(last, atMost: timeout)
+        // The store knows, whichever process has sent them.
+        let keys = Array(changes.keys)
+        for (key, row) in zip(keys, try await local.read(keys)) {
+            guard let row, let sequence = changes[key] else { continue }
+            let isLost = row.origin == .remote && row.sequence > sequence
+            var isSetAside = false
+            if row.sequence == sequence {
+                let before = ChangeSequence(sequence.number - 1)
+                isSetAside = try await local.settledChanges(
+                    after: before, through: sequence, limit: 1, byteLimit: 1
+                ).isEmpty
+            }
+            if isLost || isSetAside { throw Self.notApplied }
+        }
+    }
+
+    private static var notApplied: CacheError {
+        CacheError(
+            .notApplied,
+            "the remote did not take the write: something else is there, or it was set aside; see the sync status")
+    }
+
+    private func awaitSettled(_ sequence: ChangeSequence, atMost timeout: Duration) async throws(CacheError) {
         let end = clock.uptime() + timeout
         while true {
             if state.withLock({ $0.settled >= sequence }) { return }
             if try await local.watermark() >= sequence { return }
             let left = end - clock.uptime()
-            guard left > .zero, !Task.isCancelled else {
+            if Task.isCancelled { throw Self.cancelledKept }
+            guard left > .zero else {
                 throw CacheError(
                     .backPressure,
                     "the write is kept here and will be sent, but the remote did not take it in time; too much is pending"
@@ -100,6 +128,14 @@ final class PressureGate: Sendable {
             state.bytes = max(0, min(byteRoom / 8, 1 << 40) - bytes)
             return true
         }
+    }
+
+    private static var cancelled: CacheError {
+        CacheError(.cancelled, "the task was cancelled before there was room for the write; nothing was written")
+    }
+
+    private static var cancelledKept: CacheError {
+        CacheError(.cancelled, "the task was cancelled; the write is kept here and will be sent")
     }
 
     private static var refusal: CacheError {

@@ -3,8 +3,10 @@ public import CacheKitCore
 
 /// A local store before another one: a test's store says what it does otherwise, the rest is passed on.
 public protocol ForwardingStore: LocalStore {
+    /// What the store behind it is.
+    associatedtype Base: LocalStore
     /// The store behind it.
-    var base: SimulatedLocalStore { get }
+    var base: Base { get }
 }
 
 extension ForwardingStore {
@@ -19,7 +21,9 @@ extension ForwardingStore {
         try await base.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
     }
     /// As the store behind it.
-    public func settle(_ settlement: Settlement) async throws(CacheError) { try await base.settle(settlement) }
+    public func settle(_ settlement: Settlement) async throws(CacheError) -> Int { try await base.settle(settlement) }
+    /// As the store behind it.
+    public func supersededCount() async throws(CacheError) -> Int { try await base.supersededCount() }
     /// As the store behind it.
     public func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
         try await base.resolve(resolutions)

@@ -13,6 +13,16 @@ public struct SimulatedFile: Sendable {
         public var lostAt = Timestamp(milliseconds: 0)
     }
 
+    /// What became of every change that was ever made here, as the books of a shop have it: each is in one of these, or pending.
+    public struct Account: Sendable {
+        /// Changes that were made.
+        public var made = 0
+        /// Those that the watermark passed while they stood.
+        public var passed = 0
+        /// Those that lost and were replaced.
+        public var lost = 0
+    }
+
     /// One row per key, under its latest change.
     public var rows: [CacheKey: StoredEntry] = [:]
     /// The node id of new versions.
@@ -27,6 +37,10 @@ public struct SimulatedFile: Sendable {
     public var conflicts: [Conflict] = []
     var setAsideAt: [ChangeSequence: Timestamp] = [:]
     var progress = SendingProgress()
+    /// Changes that were overwritten above the watermark.
+    public var superseded = 0
+    /// Where every change is.
+    public internal(set) var account = Account()
     var clock = HybridLogicalClock()
     var sequence: UInt64 = 0
     var sentThrough = ChangeSequence.zero

@@ -23,26 +23,35 @@ extension SimulatedLocalStore {
     }
 
     /// Moves the watermark up.
-    public func settle(_ settlement: Settlement) async throws(CacheError) {
+    @discardableResult
+    public func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
         let now = clock.now()
-        try using(writing: true) { state throws(CacheError) in
+        return try using(writing: true) { state throws(CacheError) in
             guard settlement.through.number <= state.file.sequence else {
                 throw CacheError(
                     .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
             }
             if settlement.through > state.file.watermark { state.file.progress.movedAt = now }
+            let passed = state.file.rows.values.count {
+                state.file.isPending($0) && $0.sequence <= settlement.through
+            }
+            state.file.account.passed += passed
             state.file.watermark = max(state.file.watermark, settlement.through)
             for change in settlement.deadLetters.map(\.sequence) + settlement.parked.map(\.sequence) {
                 state.file.setAsideAt[change] = now
             }
             state.file.deadLetters += settlement.deadLetters
             state.file.parked += settlement.parked
-            guard let marks = settlement.marks else { return }
+            guard let marks = settlement.marks else { return passed }
             var kept = state.file.marks?.bucketCount == marks.bucketCount ? state.file.marks?.sequences ?? [:] : [:]
             kept.merge(marks.sequences) { $1 }
             state.file.marks = RemoteMarks(bucketCount: marks.bucketCount, sequences: kept)
+            return passed
         }
     }
+
+    /// Changes overwritten above the watermark.
+    public func supersededCount() async throws(CacheError) -> Int { try using { $0.file.superseded } }
 
     /// Settled changes, for sending again.
     public func settledChanges(
@@ -75,6 +84,8 @@ extension SimulatedLocalStore {
                 state.file.conflicts.append(
                     .init(loss: resolution.loss, change: Change(key: key, entry: row), lostAt: now))
                 if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
+                if state.file.isPending(row) { state.file.account.lost += 1 }
+                if resolution.isChange { state.file.account.made += 1 }
                 _ = state.file.store(
                     resolution.winner, resolution.isChange ? .local : .remote, version: resolution.version, at: now)
                 return true

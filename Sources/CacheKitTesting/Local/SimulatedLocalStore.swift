@@ -120,6 +120,8 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         return try using(writing: true) { state in
             return changes.map { change in
                 state.altered.remove(change.key)
+                if let row = state.file.rows[change.key], state.file.isPending(row) { state.file.superseded += 1 }
+                state.file.account.made += 1
                 return state.file.store(change, .local, at: now)
             }
         }
@@ -252,13 +254,15 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     public func statistics() async throws(CacheError) -> LocalStoreStatistics {
         let backlog = try await backlog()
         return try using { state in
-            LocalStoreStatistics(
+            var statistics = LocalStoreStatistics(
                 entries: state.file.rows.values.filter { !$0.isTombstone }.count,
                 tombstones: state.file.rows.values.filter(\.isTombstone).count,
                 valueBytes: state.file.rows.values.reduce(0) { $0 + ($1.value?.count ?? 0) }, fileBytes: 0,
                 deadLetters: state.file.deadLetters.count, parked: state.file.parked.count,
                 conflicts: state.file.conflicts.count, rowsByFingerprint: Self.rowsByFingerprint(state),
                 lastSequence: ChangeSequence(state.file.sequence), watermark: state.file.watermark, backlog: backlog)
+            statistics.superseded = state.file.superseded
+            return statistics
         }
     }
 

@@ -30,8 +30,8 @@ extension SimulatedRemoteStore {
     private static var fault: CacheError { CacheError(.internalFault, "the model gave no verdicts") }
 
     /// The marks of a node.
-    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
-        try asking { held, _ in buckets.map { held.buckets[$0]?.marks[node] } }
+    public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
+        try asking { held, _ in buckets.map { .success(held.buckets[$0]?.marks[node]) } }
     }
 
     /// Value, life and record of each key.

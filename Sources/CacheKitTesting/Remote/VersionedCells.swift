@@ -113,7 +113,7 @@ public struct VersionedCells: Sendable {
     }
 
     private static func matches(_ value: [UInt8], _ known: [ValueFingerprint]) -> Bool {
-        if let tail = ValueFingerprint(bytes: value.suffix(16)), known.contains(tail) { return true }
+        if let tail = ValueFingerprint(bytes: value.suffix(16)), tail != .none, known.contains(tail) { return true }
         return known.contains(plainFingerprint(value))
     }
 

@@ -28,7 +28,7 @@ struct ClusterInvalidationTests {
     }
 
     private func isListenedTo(_ server: RedisServer) -> Bool {
-        server.command("CLIENT", "LIST", "TYPE", "pubsub")?.text?.contains("cmd=subscribe") == true
+        server.command("CLIENT", "LIST", "TYPE", "pubsub")?.text?.contains("sub=1") == true
     }
 
     /// What another client changes on each master is told.

@@ -27,7 +27,7 @@ extension ClusterTests {
             let views = try await store.inspect(keys)
             #expect(views.map(\.entry?.value) == keys.map { _ in sealed(UInt8(round)) })
             #expect(views.map(\.record) == writes.map(\.record))
-            #expect(try await store.marks(of: 7, in: pushes.map(\.bucket)).allSatisfy { $0 == round })
+            #expect(try await store.marks(of: 7, in: pushes.map(\.bucket)).allSatisfy { try $0.get() == round })
             for master in cluster.masters { _ = master.command("SCRIPT", "FLUSH") }
         }
         let survey = try await store.survey()
@@ -42,13 +42,41 @@ extension ClusterTests {
     @Test func `the worst of what the masters say of eviction counts`() async throws {
         let store = try makeStore(cluster.url)
         _ = cluster.masters[1].command("CONFIG", "SET", "maxmemory", "1gb", "maxmemory-policy", "allkeys-lru")
-        let isNoticed = await eventually { (try? await store.survey().evictsRecords) == true }
-        #expect(isNoticed)
-        // One is asked at a time, and what the others said stands.
+        // Each is asked every time.
         for _ in 0..<5 { #expect(try await store.survey().evictsRecords == true) }
+        // One that is silent holds up nobody for long, and what it said before stands.
+        cluster.masters[1].pause()
+        let start = ContinuousClock.now
+        #expect(try await store.survey().evictsRecords == true)
+        #expect(ContinuousClock.now - start < .seconds(2))
+        cluster.masters[1].resume()
         _ = cluster.masters[1].command("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
-        let isOver = await eventually { (try? await store.survey().evictsRecords) == false }
-        #expect(isOver)
+        #expect(await eventually { (try? await store.survey().evictsRecords) == false })
+    }
+
+    @Test func `where one master has no memory left all keys are read, and the others serve as they did`() async throws
+    {
+        let store = try makeStore(cluster.url) { $0.readsFromReplicas = false }
+        let keys = try (0..<300).map { try CacheKey("full:\($0)") }
+        _ = try await store.push(push(store, try keys.map { try .put($0, sealed(1), at: 1) }))
+        let full = cluster.masters[1]
+        for master in cluster.masters { _ = master.command("CONFIG", "RESETSTAT") }
+        _ = full.command("CONFIG", "SET", "maxmemory", "1")
+        defer { _ = full.command("CONFIG", "SET", "maxmemory", "0") }
+        #expect(try await store.read(keys).allSatisfy { $0?.value == sealed(1) })
+        #expect(try await store.inspect(keys).allSatisfy { $0.entry?.value == sealed(1) && $0.record != nil })
+        for master in cluster.masters {
+            let stats = ServerFields(Array(try #require(master.command("INFO", "commandstats")?.text).utf8))
+            #expect((stats["cmdstat_eval"] != nil) == (master === full))
+        }
+        let results = try await store.write(try keys.map { try put($0.string, [2]) })
+        for (key, result) in zip(keys, results) {
+            let isFull = cluster.slots(ofMaster: 1).contains(HashSlot(of: key.string).number)
+            switch result {
+            case .applied: #expect(!isFull)
+            case .failed(let error): #expect(isFull && error.code == .remoteNotReady)
+            }
+        }
     }
 
     @Test func `pushes follow a slot on its way, and a master that never heard of the script`() async throws {

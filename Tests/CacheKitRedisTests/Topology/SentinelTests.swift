@@ -52,6 +52,21 @@ struct SentinelTests {
         return witness
     }
 
+    @Test func `a master without memory left is read from`() async throws {
+        try await set.waitUntilReady()
+        let store = try makeStore()
+        let keys = try (0..<40).map { try CacheKey("full \($0)") }
+        _ = try await store.write(try keys.map { try put($0.string, [1]) })
+        let full = try master()
+        #expect(set.ask(full, "CONFIG SET maxmemory 1").contains("+OK\r\n+OK"))
+        defer { _ = set.ask(full, "CONFIG SET maxmemory 0") }
+        #expect(try await store.read(keys).allSatisfy { $0?.value == [1] })
+        guard case .failed(let error) = try await store.write([try put("full", [2])])[0] else {
+            throw CacheError(.internalFault, "there was room")
+        }
+        #expect(error.code == .remoteNotReady)
+    }
+
     @Test func `a killed master is followed within a second of the switch, by every kind of call`() async throws {
         try await set.waitUntilReady()
         let old = try master()

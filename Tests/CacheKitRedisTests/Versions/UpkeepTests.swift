@@ -66,7 +66,7 @@ struct UpkeepTests {
         #expect(steps > 1)
         let records = try await world.store.inspect(keys).map(\.record)
         #expect(records.enumerated().allSatisfy { ($1 == nil) == ($0 % 3 == 0) })
-        #expect(try await world.store.marks(of: 0, in: [bucket]) == [1])
+        #expect(try await world.store.marks(of: 0, in: [bucket]).map { try $0.get() } == [1])
         // The values are not its business; what is empty or not there is soon done.
         #expect(try await world.store.contains([keys[0]]) == [true])
         let none = try await world.store.sweep(
@@ -97,12 +97,41 @@ struct UpkeepTests {
         #expect(try Self.clients(server).isDisjoint(with: connections.value))
         #expect(
             try Self.clients(server).isSuperset(of: try #require(ConnectionNote(bytes: own).connections.values.first)))
-        // The other one connects again, under another id.
+        // The other one connects again, under another id, and writes nothing by it before that is noted.
+        for size in [1, 5_000] {
+            #expect(
+                await code { _ = try await old.write([try put("k", [UInt8](repeating: 2, count: size))]) }
+                    == .remoteUnavailable)
+        }
         let next = try await old.fence(nil)
         #expect(
             ConnectionNote(bytes: next).connections[connections.key].map { $0.isDisjoint(with: connections.value) }
                 == true)
+        for size in [1, 5_000] { _ = try await old.write([try put("k", [UInt8](repeating: 2, count: size))]) }
         #expect(try await store.fence(Array("no note".utf8)) == own)
+    }
+
+    @Test func `large values of a writer that is fenced go over a connection that the note has`() async throws {
+        let server = try await RedisServer.start()
+        let large = [UInt8](repeating: 1, count: 5_000)
+        let store = try makeStore(server.url) {
+            $0.largeValueBytes = 4_096
+            $0.largeValueIdle = .milliseconds(50)
+        }
+        let noted = try #require(ConnectionNote(bytes: try await store.fence(nil)).connections.values.first)
+        #expect(noted.count == 2)
+        _ = try await store.write([try put("k", large)])
+        // It is kept, since another one would be in no note.
+        try await Task.sleep(for: .milliseconds(200))
+        _ = try await store.write([try put("k", large)])
+        #expect(try Self.clients(server).isSuperset(of: noted))
+        // One that nobody fences closes as ever.
+        let free = try makeStore(server.url) {
+            $0.largeValueBytes = 4_096
+            $0.largeValueIdle = .milliseconds(50)
+        }
+        _ = try await free.write([try put("k", large)])
+        #expect(await eventually { (try? Self.clients(server).count) == noted.count + 2 })
     }
 
     @Test func `what a paused writer had on its way does not land after a fence`() async throws {

@@ -59,6 +59,19 @@ struct VerdictTests {
         #expect(try await world.value(key) == sealed(1))
     }
 
+    @Test func `the zeros of a delete match no value, also none that ends in zeros`() async throws {
+        let zeros = [UInt8](repeating: 0, count: 20)
+        _ = try await world.store.write([RemoteWrite(key: key, action: .put(zeros, timeToLive: .seconds(60)))])
+        let foreign = "foreign " + hex(try ValueFingerprint.plain(zeros).bytes)
+        for base in [[], [ValueFingerprint.none]] {
+            let delete = VersionedWrite.remove(key, at: 5, base: base, isLate: true)
+            #expect(try await world.push([delete]).verdicts == [foreign])
+        }
+        let put = try VersionedWrite.put(key, sealed(1), at: 6, base: [.none], isLate: true)
+        #expect(try await world.push([put]).verdicts == [foreign])
+        #expect(try await world.value(key) == zeros)
+    }
+
     @Test func `line 2: the same version with another value is a clash, and changes nothing`() async throws {
         let write = try VersionedWrite.put(key, sealed(1), at: 5)
         try await world.push([write])

@@ -57,7 +57,7 @@ struct VersionedWorld {
     func record(_ key: CacheKey) async throws -> RemoteRecord? { try await store.inspect([key])[0].record }
 
     func mark(_ key: CacheKey, node: UInt64 = 7) async throws -> UInt64? {
-        try await store.marks(of: node, in: [store.bucket(of: key)])[0]
+        try await store.marks(of: node, in: [store.bucket(of: key)])[0].get()
     }
 }
 

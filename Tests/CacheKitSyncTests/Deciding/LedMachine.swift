@@ -21,6 +21,10 @@ struct LedMachine {
     private(set) var inFlight: Delivery?
     private(set) var lastSettlement: Settlement?
     private let bucketCount = 4
+    /// Whether each bucket is a shard of its own, and which of them are away.
+    var hasShards = false
+    var away: Set<Int> = []
+    var uptime = Duration.zero
 
     init(_ feed: [Change], through watermark: UInt64 = 0, _ adjust: (inout SyncConfiguration) -> Void = { _ in }) {
         var configuration = SyncConfiguration()
@@ -34,24 +38,30 @@ struct LedMachine {
     mutating func begin(
         through watermark: UInt64, sentThrough: UInt64? = nil, marks: [Int: UInt64] = [:], node: UInt64 = Sample.node
     ) {
+        var shard: (@Sendable (Int) -> Int)?
+        if hasShards { shard = { $0 } }
         machine.begin(
             SendingState(
                 node: node, watermark: ChangeSequence(watermark),
                 sentThrough: ChangeSequence(sentThrough ?? watermark),
                 marks: RemoteMarks(bucketCount: bucketCount, sequences: marks.mapValues(MarkLedger.mark(of:))),
                 fence: nil),
-            bucketCount: bucketCount)
+            bucketCount: bucketCount, shard: shard)
         inFlight = nil
     }
 
     /// Takes the next action and answers it, but for a delivery, which stays in flight.
     mutating func step() -> String {
-        let action = machine.next(now: Sample.now)
+        let action = machine.next(now: Sample.now, uptime: uptime)
         switch action {
         case .load(let after, let changes, _):
             let page = feed.filter { $0.entry.sequence > after }.prefix(changes)
             prepare(machine.loaded(Array(page), now: Sample.now, bucket: Sample.bucket))
             return "load above \(after.number)"
+        case .readHeldBack(let keys):
+            let entries = keys.map { key in feed.first { $0.key == key }?.entry }
+            prepare(machine.reread(keys, entries, now: Sample.now, bucket: Sample.bucket))
+            return "read \(keys.map(\.string))"
         case .rewind(let step): return take(step)
         case .deliver(let delivery):
             inFlight = delivery
@@ -59,10 +69,15 @@ struct LedMachine {
         case .awaitDelivery: return "await"
         case .settle(let settlement):
             lastSettlement = settlement
-            if let settleFailure { machine.failed(settleFailure, fraction: 0) } else { machine.settled() }
+            let passed = feed.count {
+                $0.entry.sequence > machine.sending.watermark && $0.entry.sequence <= settlement.through
+            }
+            if let settleFailure { machine.failed(settleFailure, fraction: 0) } else { machine.settled(passed: passed) }
             return "settle through \(settlement.through.number)"
         case .reidentify: return "reidentify"
+        case .startOver: return "start over"
         case .rest: return "rest"
+        case .hold(let pause): return "hold for \(pause.wholeMilliseconds)"
         case .retry(let pause): return "retry after \(pause.wholeMilliseconds)"
         }
     }
@@ -72,7 +87,7 @@ struct LedMachine {
         var steps: [String] = []
         while steps.count < most {
             steps.append(step())
-            let ends = ["await", "rest", "retry", "reidentify"]
+            let ends = ["await", "rest", "retry", "reidentify", "start over", "hold"]
             if ends.contains(where: { steps.last?.hasPrefix($0) == true }) { break }
         }
         return steps
@@ -103,13 +118,14 @@ struct LedMachine {
 
     /// What the remote answers: the mark moves unless less was found than expected.
     private mutating func answer(_ push: BucketPush, _ verdict: (CacheKey) -> Verdict) -> BucketAnswer {
+        if away.contains(push.bucket) { return .failed(Sample.away) }
         let found = fullMarks[push.bucket]
         if found ?? 0 >= push.expectedMark { fullMarks[push.bucket] = max(found ?? 0, push.mark) }
         return .weighed(mark: found, verdicts: push.writes.map { verdict($0.key) })
     }
 
     /// The delivery in flight reaches the remote, and its reply this node.
-    mutating func land(_ verdict: (CacheKey) -> Verdict = { _ in .applied }) {
+    mutating func land(fraction: Double = 0, _ verdict: (CacheKey) -> Verdict = { _ in .applied }) {
         guard var delivery = inFlight else { return }
         while true {
             switch delivery.next(at: Sample.now) {
@@ -120,8 +136,11 @@ struct LedMachine {
                 delivery.inspected(keys.map { _ in RemoteView(entry: nil, record: nil) }, at: Sample.now) {
                     _, _ throws(CacheError) in throw CacheError(.decoding, "not opened")
                 }
-            case .resolve(let resolutions): delivery.resolved(resolutions.map { _ in true })
-            case .finished: return end(.finished(delivery))
+            case .resolve(let resolutions):
+                // What takes their place is no change of this node.
+                feed.removeAll { change in resolutions.contains { $0.sequence == change.entry.sequence } }
+                delivery.resolved(resolutions.map { _ in true })
+            case .finished: return end(.finished(delivery), fraction: fraction)
             case .reidentify: return end(.needsIdentity(delivery))
             case .failed(let error): return end(.failed(error, delivery))
             }
@@ -137,7 +156,12 @@ struct LedMachine {
 
     mutating func end(_ end: SyncStateMachine.End, fraction: Double = 0) {
         inFlight = nil
-        machine.delivered(end, fraction: fraction)
+        machine.delivered(end, fraction: fraction, uptime: uptime)
+    }
+
+    /// Marks are compared, and these found.
+    mutating func compare(_ found: [(Int, UInt64?)]) {
+        _ = machine.compared(found.map { (bucket: $0.0, mark: .success($0.1)) }, fraction: 0)
     }
 
     private func numbers(_ delivery: Delivery) -> [UInt64] { delivery.items.map(\.change.entry.sequence.number) }

@@ -16,7 +16,7 @@ struct RewindTests {
 
     /// Marks are compared, and the session goes on until it rests.
     private func rest(_ led: inout LedMachine) -> [String] {
-        led.machine.compared([0, 1, 2, 3].map { ($0, led.fullMarks[$0]) })
+        led.compare([0, 1, 2, 3].map { ($0, led.fullMarks[$0]) })
         var steps: [String] = []
         while steps.count < 100 {
             let next = led.step()
@@ -66,7 +66,7 @@ struct RewindTests {
     @Test func `a second loss in the middle begins anew`() throws {
         var led = try settled()
         led.marks[2] = nil
-        led.machine.compared([(2, nil)])
+        led.compare([(2, nil)])
         #expect(led.step() == "plant [2]")
         #expect(led.step() == "reload above 0 to 8")
         #expect(led.step() == "deliver [2, 6] again")
@@ -84,7 +84,7 @@ struct RewindTests {
     {
         var led = try settled()
         led.marks[2] = 2
-        led.machine.compared([(2, MarkLedger.mark(of: 2))])
+        led.compare([(2, MarkLedger.mark(of: 2))])
         _ = led.steps(3)
         led.land()
         led.machine.suspectLoss()
@@ -106,7 +106,7 @@ struct RewindTests {
     @Test func `sending again takes turns with what is new, though the feed never ends`() throws {
         var led = try settled { $0.batchChanges = 2 }
         led.marks = [:]
-        led.machine.compared([0, 1, 2, 3].map { ($0, nil) })
+        led.compare([0, 1, 2, 3].map { ($0, nil) })
         var deliveries: [String] = []
         var next: UInt64 = 9
         while deliveries.count < 30, !led.machine.ledger.lost.isEmpty {
@@ -168,7 +168,7 @@ struct RewindTests {
     @Test func `nothing that comes of sending again changes an outcome`() throws {
         var led = try settled()
         led.marks[2] = nil
-        led.machine.compared([(2, nil)])
+        led.compare([(2, nil)])
         _ = led.steps()
         let newer = try Sample.record([9], stamped: .seconds(-5))
         led.land { $0.string == "k2" ? .stale(newer) : .failed(Sample.rejected) }

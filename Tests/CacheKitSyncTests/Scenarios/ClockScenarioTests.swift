@@ -69,6 +69,26 @@ struct ClockScenarioTests {
         #expect(try node.value("k") == nil)
     }
 
+    @Test(arguments: [Scene.year, .zero - Scene.year, .seconds(-200)])
+    func `a write after a jump lives as long as it says, before the remote is asked for its time again`(
+        jump: Duration
+    ) async throws {
+        let node = scene.node(1)
+        try await node.put("k", [1])
+        await node.push()
+        node.clock.jump(by: jump)
+        try await node.put("k", [2], life: .seconds(100))
+        scene.pass(.seconds(1))
+        // And back, as somebody does who sees it.
+        node.clock.jump(by: .zero - jump)
+        try await node.put("l", [3], life: .seconds(100))
+        await node.push()
+        #expect(node.outcomes.applied == 3 && node.outcomes.expired == 0)
+        #expect(scene.remote.expiry(of: try CacheKey("k")) == scene.time.now().advanced(by: .seconds(99)))
+        #expect(scene.remote.expiry(of: try CacheKey("l")) == scene.time.now().advanced(by: .seconds(100)))
+        #expect(node.corrected.now() == scene.time.now())
+    }
+
     @Test func `what was sent before a jump keeps its version`() async throws {
         let node = scene.node(1)
         try await node.put("k", [1])

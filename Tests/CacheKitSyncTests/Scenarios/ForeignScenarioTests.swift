@@ -161,7 +161,7 @@ struct ForeignScenarioTests {
         await node.push()
         #expect(try scene.value("k") == [3])
         #expect(try node.value("k") == [3])
-        #expect(node.outcomes.superseded == 1)
+        #expect(node.local.file.superseded == 1)
         #expect(node.outcomes.foreign == 0)
     }
 
@@ -180,5 +180,24 @@ struct ForeignScenarioTests {
         #expect(node.local.file.deadLetters.map(\.key.string) == ["b"])
         #expect(node.outcomes.deadLettered == 1)
         #expect(node.outcomes.applied == 2)
+    }
+
+    @Test func `what an earlier process wrote is late, and what this one writes is not`() async throws {
+        let earlier = scene.node(1)
+        scene.remote.setOutage(Scene.away)
+        try await earlier.put("k", [1])
+        try await earlier.put("l", [1])
+        await earlier.push()
+        scene.pass(.seconds(2))
+        scene.remote.setOutage(nil)
+        try scene.writeForeign("k", [9])
+        try scene.writeForeign("m", [9])
+        let node = scene.node(1, file: earlier.local.file)
+        try await node.put("m", [2])
+        await node.push()
+        #expect(try scene.value("k") == [9])
+        #expect(try scene.value("l") == [1])
+        #expect(try scene.value("m") == [2])
+        #expect(node.outcomes.foreign == 1 && node.outcomes.applied == 2)
     }
 }

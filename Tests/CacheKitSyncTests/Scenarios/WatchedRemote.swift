@@ -35,7 +35,7 @@ final class WatchedRemote: RemoteStore {
         return survey
     }
 
-    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
         state.withLock { $0.comparisons += 1 }
         return try await remote.marks(of: node, in: buckets)
     }

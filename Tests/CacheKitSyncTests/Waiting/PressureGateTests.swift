@@ -119,6 +119,21 @@ struct PressureGateTests {
         #expect(clock.sleeperCount == 0)
     }
 
+    @Test func `a cancelled caller is told that it was cancelled, whatever it waited for`() async throws {
+        let gate = gate(changes: 1, .block(timeout: .seconds(5)))
+        try await commit(1)
+        let blocked = Task { try await gate.admit(changes: 1, bytes: 1) }
+        let waiting = Task {
+            try await gate.awaitApplied([try CacheKey("k1x"): ChangeSequence(1)], atMost: .seconds(5))
+        }
+        #expect(await eventually { clock.sleeperCount == 2 })
+        blocked.cancel()
+        waiting.cancel()
+        #expect(await #expect(throws: CacheError.self) { try await blocked.value }?.code == .cancelled)
+        #expect(await #expect(throws: CacheError.self) { try await waiting.value }?.code == .cancelled)
+        #expect(try await local.backlog().changes == 1)
+    }
+
     @Test func `room that another process made is found without being told`() async throws {
         let gate = gate(changes: 1, .block(timeout: .seconds(5)))
         try await commit(1)
@@ -139,11 +154,11 @@ struct PressureGateTests {
     @Test func `a change is waited for until it is settled, here or elsewhere`() async throws {
         let gate = gate(changes: 1)
         try await commit(2)
-        let first = Task { try await gate.awaitSettled(ChangeSequence(1), atMost: .seconds(3)) }
+        let first = Task { try await gate.awaitApplied([try CacheKey("k1x"): ChangeSequence(1)], atMost: .seconds(3)) }
         #expect(await eventually { clock.sleeperCount == 1 })
         gate.settled(through: ChangeSequence(1))
         try await first.value
-        let second = Task { try await gate.awaitSettled(ChangeSequence(2), atMost: .seconds(3)) }
+        let second = Task { try await gate.awaitApplied([try CacheKey("k2x"): ChangeSequence(2)], atMost: .seconds(3)) }
         #expect(await eventually { clock.sleeperCount == 1 })
         try await settleAll()
         clock.advance(by: .milliseconds(100))
@@ -153,7 +168,9 @@ struct PressureGateTests {
     @Test func `a change that does not settle in time is refused and stays pending`() async throws {
         let gate = gate(changes: 1)
         try await commit(1)
-        let wait = Task { try await gate.awaitSettled(ChangeSequence(1), atMost: .milliseconds(200)) }
+        let wait = Task {
+            try await gate.awaitApplied([try CacheKey("k1x"): ChangeSequence(1)], atMost: .milliseconds(200))
+        }
         for _ in 0..<2 {
             #expect(await eventually { clock.sleeperCount == 1 })
             clock.advance(by: .milliseconds(100))

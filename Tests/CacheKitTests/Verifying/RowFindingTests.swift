@@ -47,7 +47,7 @@ struct RowFindingTests {
         #expect(try weigh(nil, view([2], 7)) == replaced([2], 7))
         #expect(try weigh(nil, view([2])) == replaced([2], 0))
         #expect(try weigh(nil, view([2], 7, of: [3])) == replaced([2], 0))
-        #expect(try weigh(nil, view(nil, 7, kind: .tombstone)) == .gone(version(7), forgottenAt: Self.later))
+        #expect(try weigh(nil, view(nil, 7, kind: .tombstone)) == .deleted(version(7), forgottenAt: Self.later))
         #expect(try weigh(nil, view(nil)) == .stands(until: nil))
         #expect(try weigh(nil, view(nil, 7, of: [3])) == .stands(until: nil))
     }
@@ -89,24 +89,24 @@ struct RowFindingTests {
     }
 
     @Test func `nothing there and no record drops a row, unless records may be lost`() throws {
-        #expect(try weigh(row(), view(nil)) == .gone(version(5), forgottenAt: nil))
+        #expect(try weigh(row(), view(nil)) == .gone(after: Version(stamp: 5, node: 0)))
         #expect(try weigh(row(), view(nil), lost: true) == .unknown)
-        #expect(try weigh(row([1], 0), view(nil), lost: true) == .gone(.unknown, forgottenAt: nil))
+        #expect(try weigh(row([1], 0), view(nil), lost: true) == .gone(after: .unknown))
         #expect(try weigh(row(nil), view(nil)) == .stands(until: nil))
         #expect(try weigh(row(ends: Self.now), view(nil)) == .stands(until: nil))
         #expect(try weigh(row(), view([2]), lost: true) == .unknown)
     }
 
     @Test func `a tombstone drops a row, a live record of the row keeps it`() throws {
-        #expect(try weigh(row(), view(nil, 6, kind: .tombstone)) == .gone(version(6), forgottenAt: Self.later))
+        #expect(try weigh(row(), view(nil, 6, kind: .tombstone)) == .deleted(version(6), forgottenAt: Self.later))
         #expect(try weigh(row(), view(nil, 4, kind: .tombstone)) == .behind)
         #expect(try weigh(row(nil, 6), view(nil, 6, kind: .tombstone)) == .stands(until: nil))
         // Evicted there.
         #expect(try weigh(row(), view(nil, 5, of: [1])) == .stands(until: nil))
         #expect(try weigh(row([1], 0), view(nil, 5, of: [1])) == .stands(until: nil))
         // What was evicted is something newer, or its life is over.
-        #expect(try weigh(row(), view(nil, 6, of: [2])) == .gone(version(6), forgottenAt: nil))
-        #expect(try weigh(row(), view(nil, 5, of: [1], ends: Self.now)) == .gone(version(5), forgottenAt: nil))
+        #expect(try weigh(row(), view(nil, 6, of: [2])) == .gone(after: Version(stamp: 6, node: 0)))
+        #expect(try weigh(row(), view(nil, 5, of: [1], ends: Self.now)) == .gone(after: Version(stamp: 5, node: 0)))
         #expect(try weigh(row(), view(nil, 4, of: [2])) == .behind)
     }
 }

@@ -102,6 +102,28 @@ struct LostServerDataTests {
         #expect(outcomes.resent >= count, "\(outcomes)")
     }
 
+    @Test func `after an exchange of databases what others had written is not served any longer`() async throws {
+        let scene = try SyncScene()
+        let server = try await RedisServer.start()
+        let node = try await scene.node(server.url) { $0.marksInterval = .milliseconds(300) }
+        let other = try await Cache(remote: SyncScene.redis(server.url), encryption: SyncScene.encryption())
+        try await other.numbers.set(5, for: "theirs")
+        try await node.running {
+            try await node.write(["own"], 1)
+            _ = try await node.settled()
+            try await isFollowing(node)
+            #expect(try await node.numbers.get("theirs") == 5)
+            #expect(server.command("SWAPDB", "0", "1") == .text("OK"))
+            try await eventually("the other's value to be gone") { try await node.numbers.get("theirs") == nil }
+            try await eventually("its own to be there again") {
+                (try? await SyncScene.numbers(server.url, ["own"])) == ["own": 1]
+            }
+            #expect(try await node.numbers.get("own") == 1)
+        }
+        await other.shutdown()
+        server.stop()
+    }
+
     @Test func `a bucket that is gone with its values`() async throws {
         let outcomes = try await lose(marksInterval: .milliseconds(300)) { server, node, _ in
             guard case .array(let fields)? = server.command("HKEYS", "ckv:7") else {

@@ -58,6 +58,9 @@ final class NodeProcess: Sendable {
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0 > 0
     }
 
+    /// What it has said so far.
+    var said: String { (try? String(contentsOfFile: output, encoding: .utf8)) ?? "" }
+
     /// To be called before its end was waited for.
     func kill9() { kill(identifier, SIGKILL) }
 

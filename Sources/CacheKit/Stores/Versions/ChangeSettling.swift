@@ -14,7 +14,13 @@ public protocol ChangeSettling: Sendable {
     func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError)
 
     /// Moves the watermark up to where the settlement says, and keeps what else it says.
-    func settle(_ settlement: Settlement) async throws(CacheError)
+    ///
+    /// - Returns: how many changes written here the watermark passed that still stood. Others count as superseded, or lost.
+    @discardableResult
+    func settle(_ settlement: Settlement) async throws(CacheError) -> Int
+
+    /// How many changes were overwritten here above the watermark, since the store was made: nothing else becomes of them.
+    func supersededCount() async throws(CacheError) -> Int
 
     /// Changes written here that were settled and not set aside, above `after` and up to `through`, in order; for sending
     /// again what the remote has lost. At most `limit`, and about `byteLimit` bytes of values (at least one if any is left).

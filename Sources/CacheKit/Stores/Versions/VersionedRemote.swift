@@ -10,13 +10,19 @@ public protocol VersionedRemote: Sendable {
     /// The bucket that a key lies in, below ``bucketCount``.
     func bucket(of key: CacheKey) -> Int
 
+    /// What a bucket fails with, any number: all buckets that have it are on one server now. `nil` where one server has all, and
+    /// as long as it is not known.
+    func shard(of bucket: Int) -> Int?
+
     /// Weighs and applies writes, each push in one step and all in the order given, pipelined; one answer for each.
     ///
     /// - Throws: when nothing is known of any.
     func push(_ pushes: [BucketPush]) async throws(CacheError) -> [BucketAnswer]
 
-    /// The marks of a node in some buckets, in order; `nil` where there is none.
-    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?]
+    /// The marks of a node in some buckets, in order; `nil` where there is none, and an error where the bucket's shard is away.
+    ///
+    /// - Throws: when nothing is known of any.
+    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>]
 
     /// Value, remaining life and record of each key, each read at one moment.
     func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView]
@@ -40,6 +46,11 @@ public protocol VersionedRemote: Sendable {
     ///
     /// - Parameter note: opaque bytes of an earlier call, perhaps of another process; `nil` for none.
     func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8]
+}
+
+extension VersionedRemote {
+    /// One server has all.
+    public func shard(of bucket: Int) -> Int? { nil }
 }
 
 /// What a remote says of itself.
