@@ -136,7 +136,9 @@ let package = Package(
                 "CacheKitTesting",
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "CacheKitCLITests", dependencies: ["CacheKitCLI", "CacheKitSQLite", "CacheKitTesting"]),
+        .testTarget(
+            name: "CacheKitCLITests",
+            dependencies: ["CacheKitCLI", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting"]),
         .testTarget(
             name: "CrashTests",
             dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting"]),

@@ -13,7 +13,7 @@ struct CacheKitCommand: AsyncParsableCommand {
 
             Values go in and out as JSON; {"$bytes": "00ff"} stands for bytes.
 
-            Exit codes: 0 clean, 1 internal, 2 usage, 3 partial or not found, 5 dead letters left, 6 Redis unreachable, \
+            Exit codes: 0 clean, 1 internal, 2 usage, 3 partial or not found, 4 conflicts left, 5 dead letters or parked changes left, 6 Redis unreachable, \
             7 key or authentication, 8 another process holds the lease, 9 store damaged or not usable.
 
             Shell completion: cachekit --generate-completion-script bash|zsh|fish prints a script; see your shell's manual \

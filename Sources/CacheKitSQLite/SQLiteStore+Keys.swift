@@ -119,9 +119,15 @@ extension SQLiteStore {
             parts.append("\(use.pendingRows) pending rows: run 'cachekit sync push', then rotate")
         }
         if use.setAsideRows > 0 {
-            parts.append("\(use.setAsideRows) rows of dead letters or parked changes: write or delete their keys anew")
+            parts.append(
+                "\(use.setAsideRows) rows of dead letters or parked changes: retry or drop them with 'cachekit sync dead-letters' and 'cachekit sync parked'"
+            )
         }
-        if use.conflicts > 0 { parts.append("\(use.conflicts) conflicts: settle them") }
+        if use.conflicts > 0 {
+            parts.append(
+                "\(use.conflicts) conflicts: see 'cachekit sync conflicts list', settle them with 'cachekit sync conflicts resolve'"
+            )
+        }
         return "key \(use.fingerprint) is still needed by \(parts.joined(separator: "; "))"
     }
 }

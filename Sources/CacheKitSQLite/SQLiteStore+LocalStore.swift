@@ -167,6 +167,12 @@ extension SQLiteStore {
         return try FileLease.acquire(file.path + "-lease")
     }
 
+    /// Whether anybody has that lock.
+    public func isPusherLeaseHeld() async throws(CacheError) -> Bool {
+        try reads.requireOpen()
+        return try FileLease.isHeld(file.path + "-lease")
+    }
+
     /// What the file holds; reads every row's header.
     public func statistics() async throws(CacheError) -> LocalStoreStatistics {
         try await reads.scan { reader throws(CacheError) in try reader.statistics() }

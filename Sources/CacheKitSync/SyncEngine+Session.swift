@@ -21,7 +21,7 @@ extension SyncEngine {
         } catch {
             // A try that was cut short says nothing about the remote.
             if Task.isCancelled { return .rest }
-            return next(after: error)
+            return await next(after: error)
         }
     }
 
@@ -161,7 +161,7 @@ extension SyncEngine {
                     case .startOver: return .again
                     case .hold(let pause):
                         state.withLock { $0.needsFence = $0.machine.policies.hasSingleWriters }
-                        noteFailure()
+                        await noteFailure()
                         return .hold(after: pause)
                     case .rest:
                         state.withLock { state in
@@ -174,7 +174,7 @@ extension SyncEngine {
                             state.learning.forget()
                             state.needsFence = state.machine.policies.hasSingleWriters
                         }
-                        noteFailure()
+                        await noteFailure()
                         return .retry(after: pause)
                     }
                 } catch {
@@ -211,13 +211,13 @@ extension SyncEngine {
         }
     }
 
-    private func next(after error: CacheError) -> Next {
+    private func next(after error: CacheError) async -> Next {
         let action = state.withLock { state in
             state.machine.failed(error, fraction: configuration.jitter())
             return state.machine.next(now: state.now(clock))
         }
         guard case .retry(let pause) = action else { return .rest }
-        noteFailure()
+        await noteFailure()
         return .retry(after: pause)
     }
 

@@ -193,7 +193,7 @@ final class SyncEngine: Synchronizer {
     }
 
     /// Logs the first failure of an outage, and then that nothing moves; its end shows in the status.
-    func noteFailure() {
+    func noteFailure() async {
         let (isNew, error, isStalled) = state.withLock { state in
             if !state.isPending { state.stall.rested() }
             let isStalled = state.isPending && state.stall.failed(at: clock.uptime())
@@ -204,6 +204,8 @@ final class SyncEngine: Synchronizer {
         if isNew, let error, error.code != .shutdown {
             logger.warning(
                 "pushing changes failed; they stay in the file and are tried again", metadata: ["error": "\(error)"])
+            // For whoever looks at the file later; where it can't be written, the log has to do.
+            try? await local.note(sendingFailure: error)
         }
         if isStalled {
             logger.error("changes are pending and none could be sent; see the sync status for the reason")

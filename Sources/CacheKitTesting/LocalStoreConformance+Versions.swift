@@ -95,6 +95,24 @@ extension LocalStoreConformance {
         try require(try await store.restamp([], at: now).isEmpty, "nothing comes of nothing")
     }
 
+    func keepsEndsOfARightClock(_ store: any LocalStore) async throws {
+        let year = Duration.seconds(365 * 86_400)
+        clock.advance(by: year)
+        try await store.commit([put("wrong", [1])])
+        clock.advance(by: .zero - year)
+        // Right again; stamps only grow, so this one is a year ahead, and its life is not.
+        let sequence = try await store.commit([put("right", [2])])[0]
+        let old = try await entry("right", store)
+        let now = clock.now()
+        try require(old.map { $0.version.time > now.advanced(by: .seconds(86_400)) } == true, "stamps only grow")
+        let versions = try await store.restamp([Restamp(key: CacheKey("right"), sequence: sequence)], at: now)
+        let row = try await entry("right", store)
+        try require(row?.version == versions[0] && row?.version.time == now, "the stamp is set back")
+        try require(
+            row?.expiresAt == old?.expiresAt && row?.staleAt == old?.staleAt && row?.expiresAt ?? now > now,
+            "a life that was counted from the right time stays")
+    }
+
     func stampsAboveOthers(_ store: any LocalStore) async throws {
         let sequences = try await store.commit([put("a", [1]), put("b", [2])])
         let old = try await entry("a", store)

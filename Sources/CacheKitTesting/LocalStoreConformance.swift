@@ -70,10 +70,24 @@ public struct LocalStoreConformance: Sendable {
         case replacesLosers
         /// A stamp that lies ahead is set back with the ends of its row, and later ones follow it.
         case setsStampsBack
+        /// A stamp that only follows an earlier wrong one is set back, and the ends of its row, which do not, stay.
+        case keepsEndsOfARightClock
         /// A change gets a version above another, and nothing else of it moves.
         case stampsAboveOthers
         /// With another node id, nothing counts as sent or acknowledged.
         case changesItsNode
+        /// What was set aside is listed page by page, each once, with its reason and its row.
+        case listsWhatWasSetAside
+        /// A change that is to be sent again has a new sequence and everything else as it was.
+        case requeuesChanges
+        /// A change that was dropped is never sent, and what is known of the remote stays true.
+        case dropsChanges
+        /// What lost is listed beside what stands there, and shown whole.
+        case showsConflicts
+        /// A loser is written again as a change, and its conflict forgotten with it.
+        case reinstatesLosers
+        /// When the watermark moved, what kept it from that, and whether somebody pushes.
+        case remembersProgress
         /// What this store commits is not another process's.
         case ownCommitsAreNotForeign
         /// After closing, every call says so.
@@ -128,8 +142,15 @@ public struct LocalStoreConformance: Sendable {
         case .feedsSettledChanges: try await feedsSettledChanges(store)
         case .replacesLosers: try await replacesLosers(store)
         case .setsStampsBack: try await setsStampsBack(store)
+        case .keepsEndsOfARightClock: try await keepsEndsOfARightClock(store)
         case .stampsAboveOthers: try await stampsAboveOthers(store)
         case .changesItsNode: try await changesItsNode(store)
+        case .listsWhatWasSetAside: try await listsWhatWasSetAside(store)
+        case .requeuesChanges: try await requeuesChanges(store)
+        case .dropsChanges: try await dropsChanges(store)
+        case .showsConflicts: try await showsConflicts(store)
+        case .reinstatesLosers: try await reinstatesLosers(store)
+        case .remembersProgress: try await remembersProgress(store)
         case .ownCommitsAreNotForeign: try await ownCommitsAreNotForeign(store)
         case .refusesAfterClose: try await refusesAfterClose(store)
         }

@@ -177,7 +177,7 @@ struct CommandTests {
     static func report(applied: Int, resent: Int = 0, deadLetters: Int = 0) -> String {
         let lost = #""superseded":0,"lost_to_newer":0,"lost_to_foreign":0,"lost_to_absence":0,"expired":0"#
         return
-            #"{"applied":\#(applied),\#(lost),"resent":\#(resent),"parked":0,"dead_letters":\#(deadLetters),"pending_changes":0}"#
+            #"{"schema":1,"applied":\#(applied),\#(lost),"resent":\#(resent),"parked":0,"dead_letters":\#(deadLetters),"pending_changes":0}"#
             + "\n"
     }
 
@@ -193,7 +193,7 @@ struct CommandTests {
         let push = try await tool.run("sync", "push", "--redis", server.unixURL, "--json")
         #expect(push.output == Self.report(applied: 1200))
         #expect(push.status == 0)
-        #expect(try await tool.run("sync", "status", "--json").output.contains(#""next_step":"nothing waits""#))
+        #expect(try await tool.run("sync", "status", "--json").output.contains(#""next_steps":["nothing waits"]"#))
         let read = try await tool.run(
             "get", "k1199", "--redis", server.unixURL, environment: ["CACHEKIT_DATABASE": nil])
         #expect(read.output == "{\"n\":1199}\n")

@@ -5,7 +5,7 @@ public import Logging
 ///
 /// Bytes are what Redis would hold and opaque to the store. Every call is safe from any task. A call that throws has
 /// changed nothing.
-public protocol LocalStore: ChangeSettling {
+public protocol LocalStore: ChangeSettling, ChangeReviewing {
     /// What is held for each key, in order; expired entries and tombstones included. The caller decides by their times.
     func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?]
 
@@ -70,6 +70,9 @@ public protocol LocalStore: ChangeSettling {
 
     /// Takes the pusher's lease on the store; `nil` if another process has it.
     func acquirePusherLease() async throws(CacheError) -> (any PusherLease)?
+
+    /// Whether somebody has the pusher's lease, this process included; asked without getting in a pusher's way.
+    func isPusherLeaseHeld() async throws(CacheError) -> Bool
 
     /// What the store holds, for people and metrics.
     func statistics() async throws(CacheError) -> LocalStoreStatistics

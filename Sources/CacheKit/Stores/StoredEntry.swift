@@ -67,11 +67,14 @@ public struct StoredEntry: Sendable {
     /// Values, beside this one, that the remote is known to hold perhaps: the last one acknowledged or read, and one that may
     /// have been sent since.
     public var base: [ValueFingerprint]
+    /// Whether somebody decided that it is sent however old it is: it is not set aside for its age again.
+    public var isSentAtAnyAge: Bool
 
     /// An entry with all its parts.
     public init(
         value: [UInt8]?, form: ValueForm, mode: NamespaceMode, version: Version, sequence: ChangeSequence,
-        origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = []
+        origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = [],
+        isSentAtAnyAge: Bool = false
     ) {
         self.value = value
         self.form = form
@@ -82,6 +85,7 @@ public struct StoredEntry: Sendable {
         self.expiresAt = expiresAt
         self.staleAt = staleAt
         self.base = base
+        self.isSentAtAnyAge = isSentAtAnyAge
     }
 
     /// Whether this is a versioned delete.

@@ -26,13 +26,13 @@ struct PushEnd: Sendable {
         if waiting > 0, let error = status.lastError { throw error }
         if deadLetters > 0 {
             StandardError.write(
-                "cachekit: Redis refused \(deadLetters) changes, which are kept as dead letters; see: cachekit sync status"
+                "cachekit: Redis refused \(deadLetters) changes, which are kept as dead letters; see: cachekit sync dead-letters list"
             )
             throw ExitStatus.deadLettersLeft
         }
         if parked > 0 {
             StandardError.write(
-                "cachekit: \(parked) changes are too old to tell whether their keys were deleted since; they are set aside in the file"
+                "cachekit: \(parked) changes are too old to tell whether their keys were deleted since; they are set aside in the file; see: cachekit sync parked list"
             )
             throw ExitStatus.deadLettersLeft
         }
@@ -43,7 +43,7 @@ struct PushEnd: Sendable {
         }
         if status.outcomes.lost > 0 {
             StandardError.write(
-                "cachekit: \(status.outcomes.lost) changes lost against what Redis held, which the file has now; the losers are kept in it"
+                "cachekit: \(status.outcomes.lost) changes lost against what Redis held, which the file has now; the losers are kept in it; see: cachekit sync conflicts list"
             )
             throw ExitStatus.conflictsLeft
         }

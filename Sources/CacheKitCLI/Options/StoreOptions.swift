@@ -90,9 +90,12 @@ struct StoreOptions: ParsableArguments {
     }
 
     /// Opens a cache for a command that writes. Where the file acknowledges, a Redis that is away must not hold the user up.
-    func openForWriting(creatingDatabase: Bool = true) async throws(CacheError) -> Cache {
+    func openForWriting(
+        requiringDatabase: Bool = false, creatingDatabase: Bool? = nil
+    ) async throws(CacheError) -> Cache {
         try await open(
-            creatingDatabase: creatingDatabase, patience: databasePath == nil ? .seconds(5) : .seconds(2))
+            requiringDatabase: requiringDatabase, creatingDatabase: creatingDatabase ?? !requiringDatabase,
+            patience: databasePath == nil ? .seconds(5) : .seconds(2))
     }
 
     /// The file as a command opens it. How large it may grow is set where the service is configured, and no command knows

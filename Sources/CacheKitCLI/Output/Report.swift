@@ -3,6 +3,12 @@ import CacheKitCore
 /// Fields that a command reports: as aligned lines for people, or with `--json` as one object.
 struct Report {
     private var fields: [MessagePackValue.Entry] = []
+    /// The version of the fields, which the object then begins with; people are not told.
+    private let schema: Int?
+
+    init(schema: Int? = nil) {
+        self.schema = schema
+    }
 
     mutating func add(_ name: String, _ value: MessagePackValue) {
         fields.append(MessagePackValue.Entry(key: name, value: value))
@@ -18,7 +24,8 @@ struct Report {
 
     func print(json: Bool) {
         guard !json else {
-            StandardOutput.write(MessagePackValue.map(fields).json + [0x0A])
+            let version = schema.map { [MessagePackValue.Entry(key: "schema", value: .int(Int64($0)))] } ?? []
+            StandardOutput.write(MessagePackValue.map(version + fields).json + [0x0A])
             return
         }
         let width = fields.map(\.key.count).max() ?? 0

@@ -56,6 +56,14 @@ enum StandardError {
         }
     }
 
+    /// Writes the beginning of a line, which the answer ends.
+    static func ask(_ question: String) {
+        isProgressShown.withLock { isShown in
+            raw((isShown ? clearing : "") + question)
+            isShown = false
+        }
+    }
+
     /// Draws the last line anew, without ending it.
     static func drawProgress(_ line: String) {
         isProgressShown.withLock { isShown in

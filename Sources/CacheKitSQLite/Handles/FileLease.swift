@@ -43,6 +43,21 @@ final class FileLease: PusherLease {
         return FileLease(descriptor)
     }
 
+    /// Whether anybody has it.
+    ///
+    /// A shared lock, for the moment of asking: those who ask do not find each other, and a pusher that meets one comes again.
+    static func isHeld(_ path: String) throws(CacheError) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return false }
+            throw CacheError(errno: errno, "opening the lease file")
+        }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_SH | LOCK_NB) != 0 else { return false }
+        guard errno == EWOULDBLOCK else { throw CacheError(errno: errno, "asking for the lease") }
+        return true
+    }
+
     func release() {
         descriptor.withLock { descriptor in
             if let open = descriptor { close(open) }

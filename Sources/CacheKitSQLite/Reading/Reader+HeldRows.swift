@@ -51,10 +51,13 @@ extension Reader {
 
 extension HeldRow {
     fileprivate init(_ key: CacheKey, _ metadata: RowMetadata) {
-        // What was sealed anew is not what the remote holds: that stands in the base.
+        // What was sealed anew is not what the remote holds: that stands in the base. What was given up on is another value
+        // than that, and has to be looked at.
         let fingerprint =
-            metadata.isResealed
-            ? metadata.base.fingerprints.first ?? .none : ValueFingerprint(metadata.valueFingerprint)
+            metadata.isGivenUp
+            ? .none
+            : metadata.isResealed
+                ? metadata.base.fingerprints.first ?? .none : ValueFingerprint(metadata.valueFingerprint)
         self.init(
             key: key, sequence: ChangeSequence(metadata.sequence), version: metadata.version, fingerprint: fingerprint,
             isSealed: metadata.fingerprint != nil, byteCount: metadata.valueLength, isTombstone: metadata.isTombstone,

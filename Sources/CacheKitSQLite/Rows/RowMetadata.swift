@@ -16,6 +16,8 @@ struct RowMetadata: Equatable {
     private static let sealedFlag: UInt8 = 2
     private static let resealedFlag: UInt8 = 4
     private static let sealedBaseFlag: UInt8 = 8
+    private static let anyAgeFlag: UInt8 = 16
+    private static let givenUpFlag: UInt8 = 32
 
     var mode: NamespaceMode
     var version: Version
@@ -34,11 +36,15 @@ struct RowMetadata: Equatable {
     /// What this node knows the remote may hold.
     var base: RowBase
     var key: String
-    /// Sealed anew since it was synchronised: the remote holds what `base` says, not this value.
+    /// Sealed anew since it was synchronised, or given up on: the remote holds what `base` says, not this value.
     var isResealed = false
     /// The base stands in its column too, as older versions wrote it. Nothing is written so any more: a fingerprint that no key
     /// is needed for tells whoever reads it what a plain value is not, and by trying what it is.
     var hasBaseColumn = false
+    /// Somebody decided that it is sent however old it is.
+    var isSentAtAnyAge = false
+    /// Somebody decided that it is never sent: the value is not the one that the base stands for.
+    var isGivenUp = false
 
     /// The plaintext.
     var encoded: [UInt8] {
@@ -47,6 +53,7 @@ struct RowMetadata: Equatable {
         let flags =
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
             | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
+            | (isSentAtAnyAge ? Self.anyAgeFlag : 0) | (isGivenUp ? Self.givenUpFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -93,6 +100,8 @@ extension RowMetadata {
         isTombstone = flags & Self.tombstoneFlag != 0
         isResealed = flags & Self.resealedFlag != 0
         hasBaseColumn = flags & Self.sealedBaseFlag == 0
+        isSentAtAnyAge = flags & Self.anyAgeFlag != 0
+        isGivenUp = flags & Self.givenUpFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)

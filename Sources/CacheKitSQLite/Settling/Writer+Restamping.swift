@@ -57,7 +57,10 @@ extension Writer {
             }
         } else if metadata.version.time > now {
             stamp = setBack.next(at: now)
-            let lead = metadata.version.time.milliseconds - now.milliseconds
+            // A life that would end before it began was not counted from the stamp: the clock was right again, and the stamp only
+            // kept above an earlier one.
+            let isCountedFromStamp = metadata.expiresAt > metadata.version.time.milliseconds
+            let lead = isCountedFromStamp ? metadata.version.time.milliseconds - now.milliseconds : 0
             restamped.expiresAt = metadata.expiresAt.subtractingSaturated(lead)
             restamped.staleAt = metadata.staleAt.subtractingSaturated(lead)
         }

@@ -47,6 +47,7 @@ extension Writer {
         let watermark = Watermark(sequence: settlement.through.number)
         try meta.setSealed("watermark", watermark.encoded, file.keys)
         foundWatermark = watermark
+        try noteProgress(at: now)
         evictor.reconsider()
         return try self.settlement.localChanges(after: former, through: watermark.sequence)
     }

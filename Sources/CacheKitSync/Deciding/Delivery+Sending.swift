@@ -29,7 +29,9 @@ extension Delivery {
             if case .stamp(above: nil) = items[index].phase, version.time < old.time {
                 let difference = old.time.duration(to: version.time)
                 items[index].wasSetBack = true
-                items[index].change.entry.expiresAt = items[index].change.entry.expiresAt.advanced(by: difference)
+                // A life that would end before it began was not counted from the stamp, and stays as it is.
+                let end = items[index].change.entry.expiresAt
+                if end > old.time { items[index].change.entry.expiresAt = end.advanced(by: difference) }
             }
             items[index].change.entry.version = version
             items[index].phase = .send

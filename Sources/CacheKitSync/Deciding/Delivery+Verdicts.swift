@@ -37,7 +37,7 @@ extension Delivery {
             base: items[index].base,
             isLate: age > terms.lateAfter || isFromBefore || items[index].wasSetBack || terms.isResend
                 || terms.wereHeldBack,
-            isTooOld: !terms.isResend && age > terms.tombstoneLife,
+            isTooOld: !terms.isResend && !entry.isSentAtAnyAge && age > terms.tombstoneLife,
             acceptsAbsence: terms.isResend || policy.absent == .apply, isResend: terms.isResend,
             recordExpiresAt: end)
     }

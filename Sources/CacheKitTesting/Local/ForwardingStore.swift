@@ -87,5 +87,41 @@ extension ForwardingStore {
         try await base.settledChanges(after: after, through: through, limit: limit, byteLimit: byteLimit)
     }
     /// As the store behind it.
+    public func isPusherLeaseHeld() async throws(CacheError) -> Bool { try await base.isPusherLeaseHeld() }
+    /// As the store behind it.
+    public func changesSetAside(
+        _ kind: SetAsideChange.Kind, after: ChangeSequence, limit: Int
+    ) async throws(CacheError) -> ReviewPage<SetAsideChange> {
+        try await base.changesSetAside(kind, after: after, limit: limit)
+    }
+    /// As the store behind it.
+    public func requeue(
+        _ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]
+    ) async throws(CacheError) -> [ReviewOutcome] { try await base.requeue(kind, changes) }
+    /// As the store behind it.
+    public func drop(
+        _ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]
+    ) async throws(CacheError) -> [ReviewOutcome] { try await base.drop(kind, changes) }
+    /// As the store behind it.
+    public func conflicts(after: ChangeSequence, limit: Int) async throws(CacheError) -> ReviewPage<KeptConflict> {
+        try await base.conflicts(after: after, limit: limit)
+    }
+    /// As the store behind it.
+    public func loser(_ change: ChangeSequence) async throws(CacheError) -> Change? { try await base.loser(change) }
+    /// As the store behind it.
+    public func forget(losers changes: [ChangeSequence]) async throws(CacheError) -> [ReviewOutcome] {
+        try await base.forget(losers: changes)
+    }
+    /// As the store behind it.
+    public func reinstate(_ losers: [Reinstatement]) async throws(CacheError) -> [ReviewOutcome] {
+        try await base.reinstate(losers)
+    }
+    /// As the store behind it.
+    public func sendingProgress() async throws(CacheError) -> SendingProgress { try await base.sendingProgress() }
+    /// As the store behind it.
+    public func note(sendingFailure error: CacheError) async throws(CacheError) {
+        try await base.note(sendingFailure: error)
+    }
+    /// As the store behind it.
     public func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
 }

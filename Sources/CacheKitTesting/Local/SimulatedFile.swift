@@ -9,6 +9,8 @@ public struct SimulatedFile: Sendable {
         public var loss: Resolution.Loss
         /// The loser.
         public var change: Change
+        /// When it lost.
+        public var lostAt = Timestamp(milliseconds: 0)
     }
 
     /// What became of every change that was ever made here, as the books of a shop have it: each is in one of these, or pending.
@@ -33,6 +35,8 @@ public struct SimulatedFile: Sendable {
     public internal(set) var parked: [ParkedChange] = []
     /// Changes that lost.
     public var conflicts: [Conflict] = []
+    var setAsideAt: [ChangeSequence: Timestamp] = [:]
+    var progress = SendingProgress()
     /// Changes that were overwritten above the watermark.
     public var superseded = 0
     /// Where every change is.
@@ -42,8 +46,10 @@ public struct SimulatedFile: Sendable {
     var sentThrough = ChangeSequence.zero
     var marks: RemoteMarks?
     var fence: [UInt8]?
-    /// Rows sealed anew since they were settled: the remote holds what their base says.
+    /// Rows sealed anew since they were settled, or given up on: the remote holds what their base says.
     var resealed: Set<CacheKey> = []
+    /// Rows given up on by a person: another value than what their base stands for.
+    var givenUp: Set<CacheKey> = []
 
     /// An empty file.
     public init(node: UInt64) {
@@ -65,6 +71,7 @@ public struct SimulatedFile: Sendable {
     ) -> ChangeSequence {
         var base = rows[change.key].map { baseAfter(change.key, $0) } ?? []
         resealed.remove(change.key)
+        givenUp.remove(change.key)
         if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
         sequence += 1
         if origin == .local, let former = rows[change.key]?.version,

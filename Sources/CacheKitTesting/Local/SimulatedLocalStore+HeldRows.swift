@@ -16,7 +16,10 @@ extension SimulatedLocalStore {
                 } else if state.file.isPending(row) {
                     page.pending += 1
                 } else if state.file.isReplaceable(row) {
-                    page.rows.append(Self.held(key, row, isResealed: state.file.resealed.contains(key)))
+                    page.rows.append(
+                        Self.held(
+                            key, row, isResealed: state.file.resealed.contains(key),
+                            isGivenUp: state.file.givenUp.contains(key)))
                 } else {
                     page.setAside += 1
                 }
@@ -26,13 +29,15 @@ extension SimulatedLocalStore {
         }
     }
 
-    private static func held(_ key: CacheKey, _ row: StoredEntry, isResealed: Bool) -> HeldRow {
+    private static func held(
+        _ key: CacheKey, _ row: StoredEntry, isResealed: Bool, isGivenUp: Bool
+    ) -> HeldRow {
         var isSealed = false
         if case .sealed = row.form { isSealed = true }
         let own = row.value.map { SimulatedFile.fingerprint($0, row.form) } ?? .none
         return HeldRow(
             key: key, sequence: row.sequence, version: row.version,
-            fingerprint: isResealed ? row.base.first ?? .none : own,
+            fingerprint: isGivenUp ? .none : isResealed ? row.base.first ?? .none : own,
             isSealed: isSealed, byteCount: row.value?.count ?? 0, isTombstone: row.isTombstone, expiresAt: row.expiresAt
         )
     }

@@ -25,16 +25,21 @@ extension SimulatedLocalStore {
     /// Moves the watermark up.
     @discardableResult
     public func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
-        try using(writing: true) { state throws(CacheError) in
+        let now = clock.now()
+        return try using(writing: true) { state throws(CacheError) in
             guard settlement.through.number <= state.file.sequence else {
                 throw CacheError(
                     .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
             }
+            if settlement.through > state.file.watermark { state.file.progress.movedAt = now }
             let passed = state.file.rows.values.count {
                 state.file.isPending($0) && $0.sequence <= settlement.through
             }
             state.file.account.passed += passed
             state.file.watermark = max(state.file.watermark, settlement.through)
+            for change in settlement.deadLetters.map(\.sequence) + settlement.parked.map(\.sequence) {
+                state.file.setAsideAt[change] = now
+            }
             state.file.deadLetters += settlement.deadLetters
             state.file.parked += settlement.parked
             guard let marks = settlement.marks else { return passed }
@@ -76,7 +81,8 @@ extension SimulatedLocalStore {
             return resolutions.map { resolution in
                 let key = resolution.winner.key
                 guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
-                state.file.conflicts.append(.init(loss: resolution.loss, change: Change(key: key, entry: row)))
+                state.file.conflicts.append(
+                    .init(loss: resolution.loss, change: Change(key: key, entry: row), lostAt: now))
                 if state.file.conflicts.count > 1_000 { state.file.conflicts.removeFirst() }
                 if state.file.isPending(row) { state.file.account.lost += 1 }
                 if resolution.isChange { state.file.account.made += 1 }
@@ -104,7 +110,7 @@ extension SimulatedLocalStore {
                     if !isAhead { state.file.clock = drawn }
                 } else if row.version.time > now {
                     issued = setBack.next(at: now)
-                    let difference = now.duration(to: row.version.time)
+                    let difference = row.expiresAt > row.version.time ? now.duration(to: row.version.time) : .zero
                     row.expiresAt = row.expiresAt.advanced(by: .zero - difference)
                     row.staleAt = row.staleAt.advanced(by: .zero - difference)
                 }

@@ -247,6 +247,9 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         }
     }
 
+    /// Whether anybody has it.
+    public func isPusherLeaseHeld() async throws(CacheError) -> Bool { try using { $0.lease != nil } }
+
     /// What is held.
     public func statistics() async throws(CacheError) -> LocalStoreStatistics {
         let backlog = try await backlog()

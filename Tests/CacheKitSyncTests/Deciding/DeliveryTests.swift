@@ -116,6 +116,16 @@ struct DeliveryTests {
         #expect(life(try #require(trial.pushes.first?.writes.first)) == .seconds(60))
     }
 
+    @Test func `a life that was counted from a right clock stays when its version is set back`() throws {
+        // The stamp only follows an earlier one, which was wrong.
+        let year = Duration.seconds(365 * 86_400)
+        var trial = Trial([try Sample.change(5, age: .zero - year, life: .seconds(60))], sentThrough: 4)
+        #expect(trial.step() == "restamp")
+        trial.delivery.restamped([Version(stamp: UInt64(Sample.now.milliseconds) << 16, node: Sample.node)])
+        #expect(trial.step() == "push")
+        #expect(life(try #require(trial.pushes.first?.writes.first)) == .seconds(60))
+    }
+
     @Test func `a change stamped under another node id is given this one before it is first sent`() throws {
         var trial = Trial([try Sample.change(5, node: 3), try Sample.change(6)], sentThrough: 4)
         #expect(trial.step() == "restamp")

@@ -34,6 +34,19 @@ struct DeliveryVerdictTests {
         #expect(trial.step() == "reidentify")
     }
 
+    @Test func `a change is too old past the life of tombstones, unless somebody decided that it is sent`() throws {
+        for (age, isDecided, isTooOld) in [(6, false, false), (8, false, true), (8, true, false)] {
+            var change = try Sample.change(5, age: .seconds(age * 86_400))
+            change.entry.isSentAtAnyAge = isDecided
+            var trial = Trial([change])
+            #expect(trial.step() == "push")
+            let write = try #require(trial.pushes.first?.writes.first)
+            #expect(write.isTooOld == isTooOld)
+            #expect(write.isLate, "it asks who wrote before all the same")
+            #expect(write.version == change.entry.version)
+        }
+    }
+
     // MARK: Stale
 
     @Test func `a stale change gives way to what the remote holds`() throws {
