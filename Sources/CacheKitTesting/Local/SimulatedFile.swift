@@ -42,6 +42,8 @@ public struct SimulatedFile: Sendable {
     var sentThrough = ChangeSequence.zero
     var marks: RemoteMarks?
     var fence: [UInt8]?
+    /// How far replays got.
+    public var replays: [ReplayNote] = []
     /// Rows sealed anew since they were settled: the remote holds what their base says.
     var resealed: Set<CacheKey> = []
 
