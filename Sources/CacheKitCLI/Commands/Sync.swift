@@ -8,7 +8,7 @@ import UnixSignals
 /// Carries the file's changes to Redis.
 struct Sync: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Carry the file's changes to Redis.", subcommands: [Status.self, Push.self, Run.self])
+        abstract: "Carry the file's changes to Redis.", subcommands: [Status.self, Push.self, Run.self, Replay.self])
 
     /// Says what waits and whether it moves.
     struct Status: AsyncParsableCommand {
