@@ -124,7 +124,10 @@ extension Sync {
             let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
             let listening = Task {
                 for await _ in signals {
-                    if replay.isCancelled { Foundation.exit(ExitStatus.partial.rawValue) }
+                    if replay.isCancelled {
+                        line.end()
+                        Foundation.exit(ExitStatus.partial.rawValue)
+                    }
                     replay.cancel()
                 }
             }

@@ -165,7 +165,7 @@ struct ReplayBatch: Sendable {
             items[index].phase = .resolve(
                 Resolution(
                     sequence: change.entry.sequence, winner: Delivery.winner(change, view.entry, at: now, checking),
-                    loss: loss))
+                    version: view.version, loss: loss))
         }
     }
 

@@ -29,6 +29,9 @@ extension SyncEngine {
         try await local.replayNotes().compactMap { ReplayRun($0)?.report(isResumed: false, isDryRun: false) }
     }
 
+    /// Keys whose values are read from the remote at a time.
+    private static let mostInspected = 500
+
     private static var leaseHeld: CacheError {
         CacheError(
             .leaseHeld,
@@ -48,7 +51,10 @@ extension SyncEngine {
     ) async throws(CacheError) -> ReplayReport {
         try await survey()
         var (run, isResumed) = try await begin(ReplayTerms(selection, options), options)
-        var pace = ReplayPace(rate: options.isDryRun ? nil : options.rate, most: configuration.batchChanges)
+        // What is weighed only comes with the remote's values, of which nobody knows how large they are.
+        let most = options.isDryRun ? min(configuration.batchChanges, Self.mostInspected) : configuration.batchChanges
+        var pace = ReplayPace(rate: options.isDryRun ? nil : options.rate, most: most)
+        var bound = BatchBound(pace.batchCount)
         var failure: CacheError?
         do throws(CacheError) {
             reading: while !run.hasReachedEnd, !Task.isCancelled {
@@ -59,7 +65,7 @@ extension SyncEngine {
                 }
                 let watermark = try await local.watermark()
                 let now = state.withLock { $0.now(clock) }
-                let parts = ReplayPart.parts(of: changes, count: pace.batchCount) { [run] change in
+                let parts = ReplayPart.parts(of: changes, count: bound.current) { [run] change in
                     run.reasonToSkip(
                         change, policy: policy(of: change.key), isPending: change.entry.sequence > watermark, at: now)
                 }
@@ -67,7 +73,14 @@ extension SyncEngine {
                     let wait = pace.take(part.changes.count, at: clock.uptime())
                     if wait > .zero { try? await clock.sleep(for: wait) }
                     if Task.isCancelled { break reading }
-                    run = try await finishing(part, of: run, isDryRun: options.isDryRun)
+                    do throws(CacheError) {
+                        run = try await finishing(part, of: run, isDryRun: options.isDryRun)
+                    } catch {
+                        guard error.code == .remoteTimeout, part.changes.count > 1 else { throw error }
+                        bound.timedOut(at: part.changes.count)
+                        continue reading
+                    }
+                    bound.succeeded()
                     progress(run.report(isResumed: isResumed, isDryRun: options.isDryRun))
                 }
             }
