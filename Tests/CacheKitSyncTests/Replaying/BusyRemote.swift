@@ -29,6 +29,8 @@ final class BusyRemote: RemoteStore {
             return state.hook
         }
         await hook?()
+        // As a connection does: what is cancelled while it is on its way has no known outcome.
+        if Task.isCancelled { throw CacheError(.cancelled, "the call was cancelled") }
         let count = pushes.reduce(0) { $0 + $1.writes.count }
         let isTooMuch = state.withLock { state in
             state.pushed.append(count)

@@ -1,6 +1,7 @@
 import CacheKit
 import CacheKitCore
 import CacheKitTesting
+import Synchronization
 import Testing
 
 @testable import CacheKitSync
@@ -24,6 +25,25 @@ struct ReplayBesideEngineTests {
         let report = try await node.replay()
         #expect(report.counts[.superseded] == 1 && report.counts.examined == 1)
         #expect(try scene.value("k") == [2])
+    }
+
+    @Test func `a replay that is cancelled while a batch is on its way waits for what comes of it`() async throws {
+        let busy = BusyRemote(scene.remote)
+        let node = scene.node(1, through: busy) { $0.batchChanges = 5 }
+        for number in 0..<20 { try await node.put("k\(number)", [1]) }
+        await node.push()
+        scene.remote.held = VersionedCells()
+        let task = Mutex<Task<ReplayReport, any Error>?>(nil)
+        busy.beforeNextPush {
+            while task.withLock({ $0 == nil }) { await Task.yield() }
+            task.withLock { $0?.cancel() }
+        }
+        let replay = Task { try await node.replay() }
+        task.withLock { $0 = replay }
+        let report = try await replay.value
+        #expect(!report.isFinished && report.error == nil)
+        #expect(report.counts[.applied] == 5 && scene.remote.held.cells.count == 5)
+        #expect(try await node.replay().counts[.applied] == 20)
     }
 
     @Test func `a batch that is not answered in time is cut until it is`() async throws {
