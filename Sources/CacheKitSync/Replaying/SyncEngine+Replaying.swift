@@ -56,6 +56,7 @@ extension SyncEngine {
         var pace = ReplayPace(rate: options.isDryRun ? nil : options.rate, most: most)
         var bound = BatchBound(pace.batchCount)
         var failure: CacheError?
+        var noted = clock.uptime()
         do throws(CacheError) {
             reading: while !run.hasReachedEnd, !Task.isCancelled {
                 let changes = try await changes(of: run)
@@ -74,12 +75,13 @@ extension SyncEngine {
                     if wait > .zero { try? await clock.sleep(for: wait) }
                     if Task.isCancelled { break reading }
                     do throws(CacheError) {
-                        run = try await finishing(part, of: run, isDryRun: options.isDryRun)
+                        run = try await finishing(part, of: run, since: noted, isDryRun: options.isDryRun)
                     } catch {
                         guard error.code == .remoteTimeout, part.changes.count > 1 else { throw error }
                         bound.timedOut(at: part.changes.count)
                         continue reading
                     }
+                    noted = clock.uptime()
                     bound.succeeded()
                     progress(run.report(isResumed: isResumed, isDryRun: options.isDryRun))
                 }
@@ -127,11 +129,11 @@ extension SyncEngine {
 
     /// Does a part to its end, whoever cancels meanwhile: only then is it known what to count.
     private func finishing(
-        _ part: ReplayPart, of run: ReplayRun, isDryRun: Bool
+        _ part: ReplayPart, of run: ReplayRun, since noted: Duration, isDryRun: Bool
     ) async throws(CacheError) -> ReplayRun {
         let task = Task { () async -> Result<ReplayRun, CacheError> in
             do throws(CacheError) {
-                return .success(try await self.finish(part, of: run, isDryRun: isDryRun))
+                return .success(try await self.finish(part, of: run, since: noted, isDryRun: isDryRun))
             } catch {
                 return .failure(error)
             }
@@ -140,9 +142,8 @@ extension SyncEngine {
     }
 
     private func finish(
-        _ part: ReplayPart, of run: ReplayRun, isDryRun: Bool
+        _ part: ReplayPart, of run: ReplayRun, since noted: Duration, isDryRun: Bool
     ) async throws(CacheError) -> ReplayRun {
-        let begin = clock.uptime()
         var counts = part.skipped
         var refusal: CacheError?
         if !part.changes.isEmpty {
@@ -152,7 +153,7 @@ extension SyncEngine {
             refusal = batch.refusal
         }
         var next = run
-        next.advance(to: part.last, counts, refusal: refusal?.message, took: clock.uptime() - begin)
+        next.advance(to: part.last, counts, refusal: refusal?.message, took: clock.uptime() - noted)
         if !isDryRun {
             guard try await local.keepReplay(try next.note(), replacing: run.step) else {
                 throw CacheError(

@@ -135,6 +135,8 @@ struct ReplayResumeTests {
         let report = try await node.replay(options: options)
         #expect(report.counts[.applied] == 100)
         #expect(begin.duration(to: scene.time.now()) > .seconds(4))
+        // The waits count: what is reported is the rate that the remote saw.
+        #expect(report.elapsed > .seconds(4))
     }
 
     @Test func `a range that ends before it begins is refused, and so is a rate of nothing`() async throws {
