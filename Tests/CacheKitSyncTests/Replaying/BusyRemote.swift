@@ -57,6 +57,7 @@ final class BusyRemote: RemoteStore {
     func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
         try await remote.write(writes)
     }
+    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] { try await remote.trace(keys) }
     func ping() async throws(CacheError) { try await remote.ping() }
     func close() async { await remote.close() }
 }
