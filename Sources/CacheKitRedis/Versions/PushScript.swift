@@ -86,7 +86,7 @@ enum PushScript {
                 elseif put then
                   local own = sub(write, 18, 33)
                   local whole = tail
-                  if tail ~= print and tail ~= own then whole, error = plain(key) end
+                  if tail == none or tail ~= print and tail ~= own then whole, error = plain(key) end
                   if whole == print or whole == own then answer = 'Y' end
                 end
               end

@@ -57,7 +57,7 @@ struct VerdictForecast {
     }
 
     private func matches(_ value: [UInt8], _ prints: [ValueFingerprint]) -> Bool {
-        if let tag = ValueFingerprint(bytes: value.suffix(16)), prints.contains(tag) { return true }
+        if let tag = ValueFingerprint(bytes: value.suffix(16)), tag != .none, prints.contains(tag) { return true }
         return prints.contains(plain(value))
     }
 

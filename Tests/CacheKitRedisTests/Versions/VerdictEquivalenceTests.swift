@@ -152,7 +152,7 @@ private struct Course {
 
     private func forecast(_ push: BucketPush) async throws -> Pushed {
         let views = try await world.store.inspect(push.writes.map(\.key))
-        let mark = try await world.store.marks(of: push.node, in: [bucket])[0]
+        let mark = try await world.store.marks(of: push.node, in: [bucket])[0].get()
         let isLost = push.recordsMayBeLost || push.expectedMark > mark ?? 0
         let verdicts = zip(push.writes, views).map {
             VerdictForecast(write: $0, view: $1, isLost: isLost, now: push.now).verdict()

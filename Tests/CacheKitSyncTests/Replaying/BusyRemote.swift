@@ -43,7 +43,7 @@ final class BusyRemote: RemoteStore {
     var bucketCount: Int { remote.bucketCount }
     func bucket(of key: CacheKey) -> Int { remote.bucket(of: key) }
     func survey() async throws(CacheError) -> RemoteSurvey { try await remote.survey() }
-    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [UInt64?] {
+    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
         try await remote.marks(of: node, in: buckets)
     }
     func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] { try await remote.glance(keys) }
