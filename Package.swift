@@ -119,7 +119,7 @@ let package = Package(
         .testTarget(
             name: "CacheKitRedisTests",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitTesting", "COpenSSL",
+                "CacheKit", "CacheKitCore", "CacheKitRedis", "CacheKitSync", "CacheKitTesting", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         // A node in a process of its own, which its parent kills or measures.

@@ -73,7 +73,7 @@ extension SyncEngine {
         }
     }
 
-    private func survey() async throws(CacheError) {
+    func survey() async throws(CacheError) {
         let asked = clock.uptime()
         guard state.withLock({ $0.learning.isDue(wall: clock.now(), uptime: asked) }) else { return }
         let survey = try await remote.survey()

@@ -64,7 +64,7 @@ final class SyncEngine: Synchronizer {
     let replaced: @Sendable ([CacheKey]) -> Void
     let lost: @Sendable () -> Void
     let state: Mutex<State>
-    private let turn = AsyncTurn()
+    let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
     private let committed = WakeSignal()
     /// A drain got through, so that waiting on makes no sense.

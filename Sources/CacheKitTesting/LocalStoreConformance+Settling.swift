@@ -9,7 +9,7 @@ extension LocalStoreConformance {
         try ValueFingerprint(of: value, form: form)
     }
 
-    private func refusal(_ body: () async throws(CacheError) -> Void) async -> CacheError.Code? {
+    func refusal(_ body: () async throws(CacheError) -> Void) async -> CacheError.Code? {
         do throws(CacheError) {
             try await body()
             return nil

@@ -60,6 +60,8 @@ public struct LocalStoreConformance: Sendable {
         case notesWhatIsSent
         /// Marks of buckets stand beside each other, unless there are other buckets.
         case keepsMarks
+        /// Notes of replays are replaced at their step only, and there are not too many.
+        case keepsReplays
         /// A change that was set aside is counted, and its row stays.
         case setsChangesAside
         /// What a row replaces, and what may be in flight, is known to whoever sends it.
@@ -137,6 +139,7 @@ public struct LocalStoreConformance: Sendable {
         case .resealSparesWhatWaits: try await resealSparesWhatWaits(store)
         case .notesWhatIsSent: try await notesWhatIsSent(store)
         case .keepsMarks: try await keepsMarks(store)
+        case .keepsReplays: try await keepsReplays(store)
         case .setsChangesAside: try await setsChangesAside(store)
         case .followsBases: try await followsBases(store)
         case .feedsSettledChanges: try await feedsSettledChanges(store)

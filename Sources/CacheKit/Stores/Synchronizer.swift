@@ -32,6 +32,14 @@ public protocol Synchronizer: Sendable {
 
     /// What is waiting, whether it moves, and what failed last.
     func status() async throws(CacheError) -> SyncStatus
+
+    /// Sends changes again; see ``Cache/replay(_:_:progress:)``.
+    func replay(
+        _ selection: ReplaySelection, _ options: ReplayOptions, progress: @escaping @Sendable (ReplayReport) -> Void
+    ) async throws(CacheError) -> ReplayReport
+
+    /// Replays that have not ended, the oldest first.
+    func unfinishedReplays() async throws(CacheError) -> [ReplayReport]
 }
 
 extension Synchronizer {

@@ -8,12 +8,17 @@ struct Progress {
     fileprivate(set) var total: Int?
     private let start: ContinuousClock.Instant
     private var drawn: ContinuousClock.Instant
+    private let countBefore: Int
+    private let doneBefore: Int
     private let isTerminal = StandardError.isTerminal
 
-    /// `total` in the unit that ``update(_:done:)`` reports, where it is known: gives the time left.
-    init(_ label: String, total: Int?) {
+    /// `total` in the unit that ``update(_:done:)`` reports, where it is known: gives the time left. What was done before,
+    /// by another process, took no time of this one.
+    init(_ label: String, total: Int?, countBefore: Int = 0, doneBefore: Int = 0) {
         self.label = label
         self.total = total
+        self.countBefore = countBefore
+        self.doneBefore = doneBefore
         start = .now
         drawn = start
     }
@@ -24,9 +29,9 @@ struct Progress {
         guard now - drawn >= .milliseconds(100) else { return }
         drawn = now
         let seconds = max((now - start) / .seconds(1), 0.001)
-        var line = "\(label) \(count), \(Int(Double(count) / seconds))/s"
-        if let total, total > 0, done > 0 {
-            let left = seconds * Double(max(total - done, 0)) / Double(done)
+        var line = "\(label) \(count), \(Int(Double(count - countBefore) / seconds))/s"
+        if let total, total > 0, done > doneBefore {
+            let left = seconds * Double(max(total - done, 0)) / Double(done - doneBefore)
             line += ", \(done * 100 / total) %, \(Int(left.rounded(.up))) s left"
         }
         StandardError.drawProgress(line)

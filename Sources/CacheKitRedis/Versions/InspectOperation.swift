@@ -58,7 +58,8 @@ struct InspectOperation: KeyedOperation {
                     RemoteView(
                         entry: try ReadOperation.entry(
                             remaining: results[2 * position + 1], value: values[position]),
-                        record: try Self.record(results[2 * position + 2])))
+                        record: try Self.record(results[2 * position + 2]),
+                        isOfOtherType: values[position] == .null && results[2 * position + 1] != .integer(-2)))
             }
         case .error(let text): throw .redisReply(text)
         default: throw .redisUnexpectedReply()

@@ -87,6 +87,7 @@ struct PushOperation: KeyedOperation {
         if write.isTooOld { flags |= 4 }
         if write.acceptsAbsence { flags |= 8 }
         if write.isResend { flags |= 16 }
+        if write.isRepair { flags |= 32 }
         bytes.append(flags)
         var life: Int64 = 0
         if case .put(_, let timeToLive) = write.action { life = WriteOperation.milliseconds(timeToLive) }

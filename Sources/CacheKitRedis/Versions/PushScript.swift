@@ -73,7 +73,23 @@ enum PushScript {
             if r1 == w1 and r2 == w2 and r3 == w3 and r4 == w4 then
               local print = sub(record, 18, 33)
               local same = print == sub(write, 18, 33) or print == sub(write, 51, 66) or print == sub(write, 67, 82)
-              answer = same and 'Y' or 'C'
+              if not same then
+                answer = 'C'
+              elseif flags < 32 then
+                answer = 'Y'
+              else
+                local tail = try('GETRANGE', key, -16, -1)
+                if type(tail) == 'table' then
+                  error = tail
+                elseif tail == '' then
+                  if not put then answer = 'Y' end
+                elseif put then
+                  local own = sub(write, 18, 33)
+                  local whole = tail
+                  if tail == none or tail ~= print and tail ~= own then whole, error = plain(key) end
+                  if whole == print or whole == own then answer = 'Y' end
+                end
+              end
             elseif r1 > w1 or r1 == w1 and (r2 > w2 or r2 == w2 and (r3 > w3 or r3 == w3 and r4 > w4)) then
               answer = 'S' .. record
             end
@@ -81,7 +97,7 @@ enum PushScript {
             old = put and flags % 8 >= 4
           end
 
-          if not answer and (late or old) then
+          if not answer and not error and (late or old) then
             local live, print = false, nil
             if record and string.byte(record, 17) == 1 then
               local t1, t2 = unpacked('>I4I4', record, 34)
@@ -110,7 +126,7 @@ enum PushScript {
                 if whole and not known(whole) then
                   if late then
                     answer = 'F' .. whole
-                    if flags >= 16 then
+                    if flags % 32 >= 16 then
                       fields[#fields + 1] = key
                       fields[#fields + 1] = sub(write, 1, 41)
                     end

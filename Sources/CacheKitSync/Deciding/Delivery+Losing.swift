@@ -23,7 +23,7 @@ extension Delivery {
     }
 
     /// The value, if it can be opened; else nothing that lasts, so that the next read asks the remote.
-    private static func winner(
+    static func winner(
         _ change: Change, _ entry: RemoteEntry?, at now: Timestamp,
         _ checking: (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) -> LocalChange {

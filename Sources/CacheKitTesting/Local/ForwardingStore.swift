@@ -124,4 +124,12 @@ extension ForwardingStore {
     }
     /// As the store behind it.
     public func reidentify() async throws(CacheError) -> UInt64 { try await base.reidentify() }
+    /// As the store behind it.
+    public func replayNotes() async throws(CacheError) -> [ReplayNote] { try await base.replayNotes() }
+    /// As the store behind it.
+    public func keepReplay(_ note: ReplayNote, replacing step: UInt64?) async throws(CacheError) -> Bool {
+        try await base.keepReplay(note, replacing: step)
+    }
+    /// As the store behind it.
+    public func forgetReplay(_ id: UInt64) async throws(CacheError) { try await base.forgetReplay(id) }
 }

@@ -46,6 +46,8 @@ public struct SimulatedFile: Sendable {
     var sentThrough = ChangeSequence.zero
     var marks: RemoteMarks?
     var fence: [UInt8]?
+    /// How far replays got.
+    public var replays: [ReplayNote] = []
     /// Rows sealed anew since they were settled, or given up on: the remote holds what their base says.
     var resealed: Set<CacheKey> = []
     /// Rows given up on by a person: another value than what their base stands for.

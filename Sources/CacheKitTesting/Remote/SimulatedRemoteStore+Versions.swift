@@ -39,7 +39,8 @@ extension SimulatedRemoteStore {
         try await reading { held, now in
             keys.map { key in
                 RemoteView(
-                    entry: held.entry(key, at: now), record: held.buckets[self.bucket(of: key)]?.records[key])
+                    entry: held.entry(key, at: now), record: held.buckets[self.bucket(of: key)]?.records[key],
+                    isOfOtherType: held.live(key, at: now).map { $0.value == nil } ?? false)
             }
         }
     }

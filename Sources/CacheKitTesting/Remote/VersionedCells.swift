@@ -68,7 +68,15 @@ public struct VersionedCells: Sendable {
         if let record {
             if record.version == write.version {
                 let known = [write.fingerprint] + write.base
-                return known.contains(record.fingerprint) ? .already : .clash
+                guard known.contains(record.fingerprint) else { return .clash }
+                guard write.isRepair else { return .already }
+                let cell = live(write.key, at: now)
+                if let cell, cell.value == nil { return .failed(Self.wrongType) }
+                let isThere = cell?.value.map {
+                    !$0.isEmpty && Self.matches($0, [record.fingerprint, write.fingerprint])
+                }
+                let isBare = cell?.value?.isEmpty ?? true
+                if write.isPut ? isThere == true : isBare { return .already }
             }
             if record.version > write.version { return .stale(record) }
         }

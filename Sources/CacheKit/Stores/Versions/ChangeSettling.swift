@@ -38,6 +38,18 @@ public protocol ChangeSettling: Sendable {
 
     /// Draws a new node id, because another node uses this one, and forgets every mark.
     func reidentify() async throws(CacheError) -> UInt64
+
+    /// How far replays got that have not ended, the oldest first.
+    func replayNotes() async throws(CacheError) -> [ReplayNote]
+
+    /// Puts a note in the place of the one of its replay, if that is at this step; for `nil`, beside the others, of which the
+    /// oldest makes room where there are ``ReplayNote/mostKept``.
+    ///
+    /// - Returns: whether it was kept.
+    func keepReplay(_ note: ReplayNote, replacing step: UInt64?) async throws(CacheError) -> Bool
+
+    /// Forgets the note of a replay; of one that has none, nothing happens.
+    func forgetReplay(_ id: UInt64) async throws(CacheError)
 }
 
 /// Who sends, and how far it got.

@@ -32,6 +32,8 @@ public struct RemoteView: Sendable {
     public var entry: RemoteEntry?
     /// The record beside it; `nil` if there is none.
     public var record: RemoteRecord?
+    /// Whether the key holds something that is no value, which no write of a value or record can be weighed against.
+    public var isOfOtherType: Bool
 
     /// The version of what is there; ``Version/unknown`` where somebody without versions wrote it, and where a value is missing.
     public var version: Version {
@@ -41,9 +43,10 @@ public struct RemoteView: Sendable {
     }
 
     /// What the remote holds for a key.
-    public init(entry: RemoteEntry?, record: RemoteRecord?) {
+    public init(entry: RemoteEntry?, record: RemoteRecord?, isOfOtherType: Bool = false) {
         self.entry = entry
         self.record = record
+        self.isOfOtherType = isOfOtherType
     }
 }
 

@@ -32,6 +32,9 @@ public struct VersionedWrite: Sendable {
     /// Whether it had its outcome before and is sent again: where a foreign value is, that stays, and only the record is
     /// written.
     public var isResend: Bool
+    /// Whether it mends what the remote holds: that the record has its version is not enough then, the value has to be as the
+    /// record says, too.
+    public var isRepair: Bool
     /// What the record says of the end: of the value's life, or of a tombstone's.
     public var recordExpiresAt: Timestamp
 
@@ -39,7 +42,7 @@ public struct VersionedWrite: Sendable {
     public init(
         key: CacheKey, action: Action, version: Version, fingerprint: ValueFingerprint, base: [ValueFingerprint],
         isLate: Bool, isTooOld: Bool, acceptsAbsence: Bool, isResend: Bool,
-        recordExpiresAt: Timestamp
+        isRepair: Bool = false, recordExpiresAt: Timestamp
     ) {
         self.key = key
         self.action = action
@@ -50,6 +53,7 @@ public struct VersionedWrite: Sendable {
         self.isTooOld = isTooOld
         self.acceptsAbsence = acceptsAbsence
         self.isResend = isResend
+        self.isRepair = isRepair
         self.recordExpiresAt = recordExpiresAt
     }
 }

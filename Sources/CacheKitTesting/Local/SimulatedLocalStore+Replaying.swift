@@ -1,0 +1,17 @@
+public import CacheKit
+public import CacheKitCore
+
+extension SimulatedLocalStore {
+    /// How far replays got.
+    public func replayNotes() async throws(CacheError) -> [ReplayNote] { try using { $0.file.replays } }
+
+    /// Puts a note in the place of an older one.
+    public func keepReplay(_ note: ReplayNote, replacing step: UInt64?) async throws(CacheError) -> Bool {
+        try using(writing: true) { state throws(CacheError) in try state.file.replays.keep(note, replacing: step) }
+    }
+
+    /// Forgets a replay.
+    public func forgetReplay(_ id: UInt64) async throws(CacheError) {
+        try using(writing: true) { state in state.file.replays.removeAll { $0.id == id } }
+    }
+}
