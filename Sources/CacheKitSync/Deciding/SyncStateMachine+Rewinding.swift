@@ -106,4 +106,12 @@ extension SyncStateMachine {
             }
         }
     }
+
+    /// Whether a bucket has lost records, or nobody knows: its marks were not compared since that may have happened.
+    func mayHaveLost(_ bucket: Int) -> Bool {
+        needsMarks || isKnownToMiss(bucket)
+    }
+
+    /// Whether a bucket has lost records, or its shard was away since its marks were compared.
+    func isKnownToMiss(_ bucket: Int) -> Bool { uncompared.contains(bucket) || ledger.lost[bucket] != nil }
 }

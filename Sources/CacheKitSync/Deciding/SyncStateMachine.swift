@@ -154,14 +154,6 @@ struct SyncStateMachine: Sendable {
         rewind = nil
     }
 
-    /// Whether a bucket has lost records, or nobody knows: its marks were not compared since that may have happened.
-    func mayHaveLost(_ bucket: Int) -> Bool {
-        needsMarks || isKnownToMiss(bucket)
-    }
-
-    /// Whether a bucket has lost records, or its shard was away since its marks were compared.
-    func isKnownToMiss(_ bucket: Int) -> Bool { uncompared.contains(bucket) || ledger.lost[bucket] != nil }
-
     /// The remote answered; for the first time after it did not, changes from before are late.
     mutating func connected(at now: Timestamp) {
         // A clock that ran ahead must not make everything late that is stamped from now on.
