@@ -77,7 +77,9 @@ enum RowFinding: Sendable, Equatable {
     ) -> RowFinding {
         if record.version < row.version { return row.isLive(at: now) ? .behind : .stands(until: nil) }
         if record.kind == .tombstone {
-            let isKnown = row.isTombstone && (row.version == record.version || row.version == record.version.floor)
+            // Perhaps this node's own change, whose life was over before it was sent: it is sent again if it is lost.
+            let isSame = row.version == record.version || row.version == record.version.floor
+            let isKnown = isSame && !row.isLive(at: now)
             return isKnown ? .stands(until: nil) : deleted(record)
         }
         guard row.isLive(at: now) else { return .stands(until: nil) }
