@@ -91,6 +91,8 @@ final class SyncEngine: Synchronizer {
         committed.set()
     }
 
+    var losses: Int { state.withLock { $0.machine.losses } }
+
     func mayHaveLost(_ key: CacheKey, since suspicion: Duration?) -> Bool {
         let bucket = remote.bucket(of: key)
         return state.withLock { state in

@@ -148,7 +148,8 @@ extension Cache {
             unverified.trusts(question.hash)
             return synchronizer.mayHaveLost(question.key, since: nil)
         }
-        let suspicion = unverified.suspects(question.hash, at: clock.uptime())
+        let suspicion = unverified.suspects(
+            question.hash, at: clock.uptime(), losses: synchronizer.losses)
         guard synchronizer.mayHaveLost(question.key, since: suspicion) else {
             unverified.trusts(question.hash)
             return false
@@ -176,6 +177,7 @@ extension Cache {
             guard let row = questions[index].row?.entry, let value = row.value, let tail = glance.tail,
                 try ValueFingerprint(of: value, form: row.form) == tail
             else { continue }
+            unverified.trusts(questions[index].hash)
             findings[index] = .stands(until: glance.remaining.map { now.advanced(by: $0) })
         }
         return findings

@@ -19,6 +19,9 @@ public protocol Synchronizer: Sendable {
     /// sight; with a `suspicion`, a time of the clock's ``CacheClock/uptime()``, since then. Cheap, never waits.
     func mayHaveLost(_ key: CacheKey, since suspicion: Duration?) -> Bool
 
+    /// Counts losses of the remote that were found, and those that were mended: while it stays the same, none was.
+    var losses: Int { get }
+
     /// Lets changes be committed, at once or when there is room; asked before each commit.
     ///
     /// - Throws: ``CacheError/Code/backPressure`` where too much is pending.

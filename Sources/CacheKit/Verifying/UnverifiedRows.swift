@@ -25,6 +25,13 @@ final class UnverifiedRows: Sendable {
         var isGone: Bool
     }
 
+    private struct Suspicion {
+        /// When it was first missed.
+        var since: Duration
+        /// Losses that were known then: of a later one it says nothing.
+        var losses: Int
+    }
+
     private struct State {
         var moment: Moment = 0
         var lastGap: Moment = 0
@@ -33,8 +40,8 @@ final class UnverifiedRows: Sendable {
         var through = ChangeSequence.zero
         var marks: [Hash128: Mark] = [:]
         var overflows = 0
-        /// Rows beside which a record was missing, and since when.
-        var suspicions: [Hash128: Duration] = [:]
+        /// Rows beside which a record was missing.
+        var suspicions: [Hash128: Suspicion] = [:]
         /// Keys whose rows are from before the gap and were verified after it.
         var verified: Set<Hash128> = []
 
@@ -81,6 +88,7 @@ final class UnverifiedRows: Sendable {
         state.withLock { state in
             for hash in hashes {
                 state.moment += 1
+                state.suspicions[hash] = nil
                 state.mark(hash, Mark(moment: state.moment, isGone: state.marks[hash]?.isGone ?? false))
             }
         }
@@ -128,11 +136,11 @@ final class UnverifiedRows: Sendable {
     }
 
     /// The record beside a row is missing; says since when that is known.
-    func suspects(_ hash: Hash128, at uptime: Duration) -> Duration {
+    func suspects(_ hash: Hash128, at uptime: Duration, losses: Int) -> Duration {
         state.withLock { state in
-            if let since = state.suspicions[hash] { return since }
+            if let suspicion = state.suspicions[hash], suspicion.losses == losses { return suspicion.since }
             if state.suspicions.count >= Self.maximumMarks { state.suspicions = [:] }
-            state.suspicions[hash] = uptime
+            state.suspicions[hash] = Suspicion(since: uptime, losses: losses)
             return uptime
         }
     }

@@ -6,6 +6,7 @@ extension SyncStateMachine {
     @discardableResult
     mutating func weigh(_ found: UInt64?, bucket: Int) -> MarkLedger.Finding {
         let finding = ledger.weigh(found, bucket: bucket, sentThrough: sending.sentThrough)
+        if finding == .lost { losses += 1 }
         switch finding {
         case .asExpected: break
         case .lost where !policies.repopulates:
@@ -102,6 +103,7 @@ extension SyncStateMachine {
             case .weighed(let found, _):
                 guard weigh(found, bucket: restored.bucket) == .asExpected else { continue }
                 ledger.recovered(restored.bucket, mark: restored.mark)
+                losses += 1
                 dirtyMarks[restored.bucket] = restored.mark
             }
         }

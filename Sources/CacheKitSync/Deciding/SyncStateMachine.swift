@@ -89,6 +89,8 @@ struct SyncStateMachine: Sendable {
     var sending = SendingState(node: 0, watermark: .zero, sentThrough: .zero, marks: nil, fence: nil)
     /// Whether marks have to be compared before anything is sent.
     var needsMarks = true
+    /// Counts losses of buckets that were found, and those that were mended.
+    var losses = 0
     /// Buckets whose marks have to be compared when their shard is back.
     var uncompared: Set<Int> = []
     private(set) var activity = SyncStatus.Activity.idle
