@@ -145,9 +145,11 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         try await carry { [world] in
             world.remote.read { cells, now in
                 keys.map {
-                    let record = cells.buckets[SimulatedRemote.bucket(of: $0)]?.records[$0]
-                    return RemoteView(
-                        entry: cells.entry($0, at: now), record: world.sabotage == .readsWithoutRecords ? nil : record)
+                    var record = cells.buckets[SimulatedRemote.bucket(of: $0)]?.records[$0]
+                    if world.sabotage == .overstatesVersions, let version = record?.version {
+                        record?.version = Version(stamp: version.stamp + 30_000 << 16, node: version.node)
+                    }
+                    return RemoteView(entry: cells.entry($0, at: now), record: record)
                 }
             }
         }
@@ -219,6 +221,8 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
             }
             guard (try? await wait(200)) != nil else { break }
         }
+        // Which holds the cache, which holds this.
+        follower = nil
         world.remote.remove(self)
     }
 

@@ -111,8 +111,8 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case writesWithoutRecords
     /// Now and then nobody hears that a key was changed.
     case losesInvalidations
-    /// Whoever reads is not told of versions in the remote.
-    case readsWithoutRecords
+    /// Whoever reads takes what is there for newer than it is.
+    case overstatesVersions
     /// Whoever reads does not know the versions of its rows, so that older values are taken for newer ones.
     case forgetsVersionsOfRows
     /// What was read takes the place of a change that waits.
