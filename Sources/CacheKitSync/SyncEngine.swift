@@ -64,6 +64,7 @@ final class SyncEngine: Synchronizer {
     let replaced: @Sendable ([CacheKey]) -> Void
     let lost: @Sendable () -> Void
     let state: Mutex<State>
+    private let policies: PolicyTable
     let turn = AsyncTurn()
     /// Something was committed. Does not cut a backoff short: writes go on during an outage.
     private let committed = WakeSignal()
@@ -80,6 +81,7 @@ final class SyncEngine: Synchronizer {
         replaced = context.replaced
         lost = context.lost
         self.configuration = configuration
+        policies = PolicyTable(configuration.policy, configuration.namespacePolicies)
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
         state = Mutex(State(configuration, bucketCount: context.remote.bucketCount, madeAt: context.clock.now()))
     }
@@ -90,6 +92,8 @@ final class SyncEngine: Synchronizer {
         state.withLock { $0.machine.suspectLoss() }
         committed.set()
     }
+
+    func writesAlone(_ key: CacheKey) -> Bool { policies.policy(for: key).isSingleWriter }
 
     var losses: Int { state.withLock { $0.machine.losses } }
 

@@ -83,11 +83,13 @@ extension Cache {
             let standing = remote == nil ? .verified : unverified.standing(hash, row.sequence)
             // What the remote has not got is newer than anything it holds of it.
             var isPending = false
+            var isOwn = false
             if remote != nil, row.origin == .local, entry == nil || standing != .verified {
                 if watermark == nil { watermark = try await local.watermark() }
                 isPending = row.sequence > watermark ?? .zero
+                isOwn = synchronizer?.writesAlone(keys[index]) ?? false
             }
-            if let entry, standing == .verified || isPending {
+            if let entry, standing == .verified || isPending || isOwn {
                 counters.localHits.count()
                 memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
                 answers.append(.found(entry))

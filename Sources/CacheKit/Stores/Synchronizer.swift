@@ -19,6 +19,9 @@ public protocol Synchronizer: Sendable {
     /// sight; with a `suspicion`, a time of the clock's ``CacheClock/uptime()``, since then. Cheap, never waits.
     func mayHaveLost(_ key: CacheKey, since suspicion: Duration?) -> Bool
 
+    /// Whether nobody but this node writes a key, so that there is nothing newer to ask for. Cheap, never waits.
+    func writesAlone(_ key: CacheKey) -> Bool
+
     /// Counts losses of the remote that were found, and those that were mended: while it stays the same, none was.
     var losses: Int { get }
 

@@ -72,6 +72,7 @@ extension Cache {
         // clock that is put right later it is not.
         let rows = page.rows.filter { row in
             !row.isTombstone && (prefix.isEmpty || row.key.string.hasPrefix(prefix))
+                && synchronizer?.writesAlone(row.key) != true
         }
         report.compared += rows.count
         let sealed = rows.filter(\.isSealed)
@@ -141,7 +142,7 @@ extension Cache {
                     row: RemoteQuestion.Row(entry: entry, isKnownGone: false)))
         }
         guard !questions.isEmpty else { return }
-        for finding in try await verify(questions, local, remote, now).findings { report.count(finding) }
+        for finding in try await check(questions, local, remote, now).findings { report.count(finding) }
     }
 
     /// Compares by itself, when ``ReconcileSchedule`` says so, going on where it was when the remote went away.

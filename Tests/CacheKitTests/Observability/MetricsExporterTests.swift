@@ -35,6 +35,20 @@ struct MetricsExporterTests {
         #expect(metrics.records("cachekit_sync_pending_bytes") == [90])
     }
 
+    @Test func `what is unverified, and how long ago all was compared, are gauges`() {
+        let metrics = RecordingMetrics()
+        var exporter = MetricsExporter()
+        let now = Timestamp(milliseconds: 90_000)
+        for verification in [
+            nil, Verification(unverifiedRows: 7),
+            Verification(unverifiedRows: 0, lastComparison: Timestamp(milliseconds: 30_000)),
+        ] {
+            exporter.export(CacheStatistics(), status: nil, verification, now: now, factory: metrics)
+        }
+        #expect(metrics.records("cachekit_unverified_rows") == [7, 0])
+        #expect(metrics.records("cachekit_seconds_since_comparison") == [60])
+    }
+
     @Test func `a second run does not export the first one's growth again`() async throws {
         let world = try await World(.localOnly)
         try await world.namespace("n", of: Int.self).set(1, for: "k")

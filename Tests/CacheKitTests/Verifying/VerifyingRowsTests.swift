@@ -1,4 +1,5 @@
 import CacheKitCore
+import CacheKitSync
 import CacheKitTesting
 import Testing
 
@@ -142,6 +143,32 @@ struct VerifyingRowsTests {
             let document = earlier.cells[key]?.value
             #expect(await eventually { world.remote.value(of: key) != document })
         }
+    }
+
+    @Test func `what nobody else writes is not asked for, and stays when the remote loses it`() async throws {
+        let clock = ManualClock()
+        let remote = SimulatedRemoteStore(clock: clock)
+        var sync = SyncConfiguration()
+        var policy = SyncPolicy()
+        policy.isSingleWriter = true
+        sync.namespacePolicies["n"] = policy
+        var configuration = CacheConfiguration()
+        configuration.clock = clock
+        let cache = try await Cache(
+            local: SimulatedLocalStore(clock: clock), remote: remote, sync: .writeBehind(sync),
+            encryption: .secure(key: .keyring(World.keyring.get())), configuration: configuration)
+        let numbers = cache.namespace("n", of: Int.self)
+        try await numbers.set(1, for: "a")
+        _ = await cache.push(deadline: .seconds(60))
+        remote.held = VersionedCells()
+        let reads = remote.reads
+        let hash = Hash128(try numbers.key("a"))
+        cache.memory.shard(hash).remove(hash)
+        #expect(try await numbers.get("a") == 1)
+        #expect(remote.reads == reads)
+        #expect(try await cache.reconcile().dropped == 0)
+        #expect(try await numbers.get("a") == 1)
+        await cache.shutdown(deadline: .zero)
     }
 
     @Test func `a value is newer than the one of another node that it replaces, whose clock is ahead`() async throws {
