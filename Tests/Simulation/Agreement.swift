@@ -17,9 +17,10 @@ final class Agreement: @unchecked Sendable {
         self.world = world
     }
 
-    /// Reads everything everywhere, twice: what a read finds out may be sent on. `false` if time does not go on.
+    /// Reads everything everywhere, some times: what a read finds out may be sent on, and a loss may be found that has to be mended
+    /// first. `false` if time does not go on.
     func check(_ advance: (Int64) -> Bool) -> Bool {
-        for _ in 0..<2 {
+        for _ in 0..<4 {
             readAll()
             guard advance(30_000) else { return false }
         }
