@@ -32,7 +32,8 @@ extension Cache {
         return changes.map { change in
             LocalEntry(
                 key: change.key, sequence: change.entry.sequence, mode: change.entry.mode, origin: change.entry.origin,
-                expiresAt: change.entry.expiresAt, byteCount: change.entry.value?.count ?? 0,
+                expiresAt: change.entry.expiresAt,
+                byteCount: change.entry.withheldByteCount ?? change.entry.value?.count ?? 0,
                 isTombstone: change.entry.isTombstone, row: change.entry)
         }
     }

@@ -10,12 +10,14 @@ extension Cache {
     ///
     /// - Parameter progress: Told after every batch.
     /// - Returns: How far it got, with the error that ended it, if one did; `nil` without a synchronizer.
-    /// - Throws: where it could not begin: ``CacheError/Code/leaseHeld`` for pending changes while another process pushes them.
+    /// - Throws: where it could not begin: ``CacheError/Code/leaseHeld`` for pending changes while another process pushes them,
+    ///   ``CacheError/Code/missingMasterKey`` with a relay key.
     public func replay(
         _ selection: ReplaySelection, _ options: ReplayOptions = .init(),
         progress: @escaping @Sendable (ReplayReport) -> Void = { _ in }
     ) async throws(CacheError) -> ReplayReport? {
-        try await synchronizer?.replay(selection, options, progress: progress)
+        try sealer.requireKey()
+        return try await synchronizer?.replay(selection, options, progress: progress)
     }
 
     /// Replays that have not ended, the oldest first.

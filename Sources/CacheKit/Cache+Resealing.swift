@@ -47,6 +47,7 @@ extension Cache {
         pause: Duration?, progress: (ResealReport) -> Void = { _ in }
     ) async throws(CacheError) -> ResealReport {
         var report = ResealReport()
+        try sealer.requireKey()
         guard let local, let cipher = sealer.cipher else { return report }
         var cursor: RowCursor?
         repeat {

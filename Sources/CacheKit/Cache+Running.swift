@@ -19,7 +19,7 @@ extension Cache {
                 if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
             if let remote { group.addTask { await remote.follow { self.take($0) } } }
-            if local != nil, remote != nil { group.addTask { await self.reconcileInBackground() } }
+            if local != nil, remote != nil, !sealer.isRelay { group.addTask { await self.reconcileInBackground() } }
             group.addTask { await self.exportMetrics() }
             await lifecycle.waitUntilClosed()
             group.cancelAll()

@@ -12,7 +12,7 @@ extension Cache {
 
     /// Seals and stores documents; all of them in one transaction where there is a local store.
     func store(_ writes: [Write]) async throws(CacheError) {
-        try lifecycle.requireOpen()
+        try requireValues()
         let now = clock.now()
         var changes: [LocalChange] = []
         changes.reserveCapacity(writes.count)
@@ -33,7 +33,7 @@ extension Cache {
 
     /// Deletes keys, whether or not they exist.
     func remove(_ keys: [CacheKey]) async throws(CacheError) {
-        try lifecycle.requireOpen()
+        try requireValues()
         let now = clock.now()
         let forgottenAt = now.advanced(by: configuration.tombstoneLifetime)
         let changes = keys.map { key in

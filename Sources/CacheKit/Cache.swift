@@ -39,16 +39,15 @@ public final class Cache: Sendable {
         sync: some SynchronizerProvider = .none, encryption: Encryption, configuration: CacheConfiguration = .init()
     ) async throws(CacheError) {
         try configuration.validate()
-        let keyring = try encryption.key?.load()
-        if !(local is NoStore), keyring == nil {
+        let keys = try encryption.keys()
+        if !(local is NoStore), keys == nil {
             throw CacheError(
                 .missingMasterKey,
                 "a local file is always encrypted: give .plain(fileKey:) a key, such as .environment, or use .secure(key:)"
             )
         }
-        var cipher: TenantCipher?
-        if encryption.choice == .secure, let keyring {
-            cipher = try TenantCipher(keyring: keyring, tenant: configuration.tenant)
+        if local is NoStore, encryption.choice == .relay {
+            throw CacheError(.invalidConfiguration, "a relay key opens a local file and nothing else; give one")
         }
         // What the synchronizer learns of the machine's clock holds for everything here.
         let clock = CorrectedClock(configuration.clock)
@@ -59,7 +58,8 @@ public final class Cache: Sendable {
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
-        let sealer = ValueSealer(cipher: cipher, maximumValueBytes: configuration.maximumValueBytes)
+        let sealer = try ValueSealer(
+            encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
         self.sealer = sealer
@@ -68,7 +68,7 @@ public final class Cache: Sendable {
         let unverified = UnverifiedRows(isGapOpen: !(local is NoStore) && !(remote is NoStore))
         self.unverified = unverified
         let stores = try await OpenedStores(
-            local, remote, sync, configuration, keyring, clock,
+            local, remote, sync, configuration, keys, clock,
             replaced: { keys in
                 for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
             },

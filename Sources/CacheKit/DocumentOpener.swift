@@ -6,11 +6,7 @@ public struct DocumentOpener: Sendable {
 
     /// Takes the encryption and tenant that the rows were written with.
     public init(_ encryption: Encryption, tenant: String) throws(CacheError) {
-        var cipher: TenantCipher?
-        if encryption.choice == .secure, let keyring = try encryption.key?.load() {
-            cipher = try TenantCipher(keyring: keyring, tenant: tenant)
-        }
-        sealer = ValueSealer(cipher: cipher, maximumValueBytes: .max)
+        sealer = try ValueSealer(encryption.choice, encryption.keys(), tenant: tenant, maximumValueBytes: .max)
     }
 
     /// The document of a row; `nil` for a delete.

@@ -7,23 +7,45 @@ public struct Encryption: Sendable {
     enum Choice: Sendable {
         case secure
         case plain
+        case relay
     }
 
     let choice: Choice
-    let key: KeySource?
+    private let source: (@Sendable () throws(CacheError) -> LocalStoreKeys)?
+
+    private init(_ choice: Choice, _ source: (@Sendable () throws(CacheError) -> LocalStoreKeys)?) {
+        self.choice = choice
+        self.source = source
+    }
+
+    private init(_ choice: Choice, key: KeySource) {
+        self.init(choice) { () throws(CacheError) in LocalStoreKeys.keyring(try key.load()) }
+    }
+
+    /// What opens the local store; `nil` without a key.
+    func keys() throws(CacheError) -> LocalStoreKeys? { try source?() }
 
     /// Values are sealed with AES-256-GCM before they reach any tier.
     public static func secure(key: KeySource) -> Encryption {
-        Encryption(choice: .secure, key: key)
+        Encryption(.secure, key: key)
     }
 
     /// Values are readable in memory and Redis; the local file is sealed under `fileKey`.
     public static func plain(fileKey: KeySource) -> Encryption {
-        Encryption(choice: .plain, key: fileKey)
+        Encryption(.plain, key: fileKey)
     }
 
     /// Values are readable in memory and Redis; for a cache without a local store.
-    public static var plain: Encryption { Encryption(choice: .plain, key: nil) }
+    public static var plain: Encryption { Encryption(.plain, nil) }
+
+    /// Nothing is opened or sealed: the cache only sends what its local file holds, with a key that
+    /// `cachekit keys export --relay` wrote, and reports on it.
+    ///
+    /// Sealed values go out as with the master key. Plain ones, which the file seals, are parked as
+    /// ``ParkedChange/Reason/needsKey``. Reading and writing throw ``CacheError/Code/missingMasterKey``.
+    public static func relay(file path: String) -> Encryption {
+        Encryption(.relay) { () throws(CacheError) in LocalStoreKeys.relay(try RelayKey(file: path)) }
+    }
 }
 
 /// Where master keys come from.

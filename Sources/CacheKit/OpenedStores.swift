@@ -9,7 +9,7 @@ struct OpenedStores: Sendable {
 
     init(
         _ localProvider: some LocalStoreProvider, _ remoteProvider: some RemoteStoreProvider,
-        _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keyring: Keyring?,
+        _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keys: LocalStoreKeys?,
         _ clock: CorrectedClock, replaced: @escaping @Sendable ([CacheKey]) -> Void,
         lost: @escaping @Sendable () -> Void,
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
@@ -24,10 +24,10 @@ struct OpenedStores: Sendable {
                     + SealingKey.overhead))
         var local: (any LocalStore)?
         do throws(CacheError) {
-            if let keyring {
+            if let keys {
                 local = try await localProvider.openLocalStore(
                     LocalStoreContext(
-                        keyring: keyring, tenant: configuration.tenant, hasRemote: remote != nil,
+                        keys: keys, tenant: configuration.tenant, hasRemote: remote != nil,
                         clock: clock, logger: configuration.logger))
             }
             var synchronizer: (any Synchronizer)?

@@ -2,9 +2,11 @@ import CacheKitCore
 
 /// Turns a MessagePack document into the bytes that every tier holds, and back: envelope in native mode, then the seal.
 struct ValueSealer: Sendable {
-    /// `nil` in a plain cache.
+    /// `nil` in a plain cache, and in one that relays.
     let cipher: TenantCipher?
     let maximumValueBytes: Int
+    /// Whether there is no key for anything: neither is a plain value opened then, nor is anything made.
+    var isRelay = false
 
     /// Whether values may lie under a key that only opens.
     var hasOlderKeys: Bool { (cipher?.fingerprints.count ?? 0) > 1 }
@@ -12,6 +14,7 @@ struct ValueSealer: Sendable {
     func seal(
         _ document: [UInt8], key: CacheKey, mode: NamespaceMode
     ) throws(CacheError) -> (bytes: [UInt8], form: ValueForm) {
+        try requireKey()
         guard document.count <= maximumValueBytes else {
             throw CacheError(
                 .valueTooLarge,
@@ -26,6 +29,7 @@ struct ValueSealer: Sendable {
 
     /// The document of an entry, in an array of its own that a codec may keep.
     func document(of entry: MemoryEntry, key: CacheKey) throws(CacheError) -> [UInt8] {
+        try requireKey()
         switch entry.form {
         case .plain:
             // A secure cache never falls back to plain bytes (protocol section 1).
@@ -66,7 +70,26 @@ struct ValueSealer: Sendable {
     /// What bytes from the remote are: opens sealed ones once, because an entry that does not authenticate must not
     /// replace one that does.
     func recognise(_ bytes: [UInt8], key: CacheKey, mode: NamespaceMode) throws(CacheError) -> ValueForm {
+        try requireKey()
         guard let cipher else { return .plain }
         return .sealed(try cipher.fingerprint(opening: bytes, key: key, compressed: mode.isCompressed))
+    }
+}
+
+extension ValueSealer {
+    /// A sealer for what the encryption says, with the keys that it gave.
+    init(
+        _ choice: Encryption.Choice, _ keys: LocalStoreKeys?, tenant: String, maximumValueBytes: Int
+    ) throws(CacheError) {
+        var cipher: TenantCipher?
+        if choice == .secure, let keyring = try keys?.keyring {
+            cipher = try TenantCipher(keyring: keyring, tenant: tenant)
+        }
+        self.init(cipher: cipher, maximumValueBytes: maximumValueBytes, isRelay: choice == .relay)
+    }
+
+    /// - Throws: ``CacheError/Code/missingMasterKey`` where there is only a relay key.
+    func requireKey() throws(CacheError) {
+        if isRelay { throw .relayKeyOpensNothing() }
     }
 }

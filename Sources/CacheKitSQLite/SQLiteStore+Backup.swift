@@ -25,8 +25,10 @@ extension SQLiteStore {
     /// fails or its task is cancelled, nothing is left.
     ///
     /// - Throws: `invalidArgument` where the target exists; `diskFull`, `inputOutput`, `readOnlyStore`; `damagedStore` or
-    ///   `tamperedStore` where the file itself is not whole; `storeBusy` while another backup runs; `cancelled`, `shutdown`.
+    ///   `tamperedStore` where the file itself is not whole; `storeBusy` while another backup runs; `missingMasterKey` with a relay key;
+    ///   `cancelled`, `shutdown`.
     public func backup(to path: String, progress: BackupProgress? = nil) async throws(CacheError) -> BackupReport {
+        _ = try file.keys.valueKey()
         let stop = try backups.begin()
         defer { backups.end(stop) }
         let backup = Backup(file: file, path: path, stop: stop, progress: progress)

@@ -56,6 +56,19 @@ extension SQLiteStore {
         return try await write(bytes: bytes) { writer throws(CacheError) in try writer.reseal(values) }
     }
 
+    /// The key for whoever is to send this file's changes and open no value: see `Encryption.relay(file:)` of CacheKit.
+    ///
+    /// - Throws: ``CacheError/Code/missingMasterKey`` where this store was itself opened with one.
+    public func relayKey() async throws(CacheError) -> RelayKey {
+        let keyring = try file.access.keyring
+        return try await read { reader throws(CacheError) in
+            guard let databaseID = try reader.meta.checked("database_id"), databaseID.count == 16 else {
+                throw OpenedFile.incomplete
+            }
+            return try KeyWraps(databaseID: databaseID).relayKey(keyring, reader.connection)
+        }
+    }
+
     /// What still needs each key that the file has met, the current one first. Reads every row's header, in small steps.
     public func keyUse() async throws(CacheError) -> [KeyUse] {
         var uses: [KeyFingerprint: KeyUse] = [:]
@@ -101,6 +114,7 @@ extension SQLiteStore {
     /// - Throws: ``CacheError/Code/keyInUse`` while anything needs one of them, with what to do; then nothing has
     ///   changed. ``CacheError/Code/invalidArgument`` for the current key and for one that the file does not know.
     public func retire(_ fingerprints: [KeyFingerprint]) async throws(CacheError) {
+        _ = try file.access.keyring
         // Whatever is sealed after this has a higher sequence, and is looked at again in the transaction.
         let scanned = try await lastSequence().number
         for use in try await keyUse() where fingerprints.contains(use.fingerprint) && use.total > 0 {

@@ -47,7 +47,10 @@ extension SQLiteStore {
     ///
     /// Linear in the file. Opens rows in small steps, so that it holds up no other reader for long; the check of the pages
     /// runs on a thread and in a snapshot of its own.
+    ///
+    /// - Throws: ``CacheError/Code/missingMasterKey`` with a relay key.
     public func verify() async throws(CacheError) -> VerifyReport {
+        _ = try file.keys.valueKey()
         var report = VerifyReport()
         var scan = RowScan()
         while true {

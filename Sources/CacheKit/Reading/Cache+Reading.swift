@@ -3,6 +3,12 @@ import Logging
 
 /// The read path: memory, local store, remote store; each tier that missed is filled on the way back.
 extension Cache {
+    /// - Throws: ``CacheError/Code/shutdown``; ``CacheError/Code/missingMasterKey`` in a cache that only relays.
+    func requireValues() throws(CacheError) {
+        try lifecycle.requireOpen()
+        try sealer.requireKey()
+    }
+
     /// The live entry of a key, from the first tier that has one.
     func entry(for key: CacheKey, isCounted: Bool = true) async throws(CacheError) -> MemoryEntry? {
         let hash = Hash128(key)
@@ -12,7 +18,7 @@ extension Cache {
 
     /// The live entry of a key that memory does not hold.
     func entryBelowMemory(_ key: CacheKey, _ hash: Hash128) async throws(CacheError) -> MemoryEntry? {
-        try lifecycle.requireOpen()
+        try requireValues()
         guard local != nil || remote != nil else { return nil }
         let ticket = memory.shard(hash).ticket(hash)
         switch try await readLocal([key], [ticket])[0] {
@@ -30,7 +36,7 @@ extension Cache {
         let hashes = keys.map(Hash128.init)
         let now = clock.now()
         var found = hashes.map { memory.entry($0, now: now) }
-        try lifecycle.requireOpen()
+        try requireValues()
         let missing = keys.indices.filter { found[$0] == nil }
         guard !missing.isEmpty, local != nil || remote != nil else { return found }
         let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
@@ -109,7 +115,7 @@ extension Cache {
         var found = hashes.map { memory.entry($0, now: now) != nil }
         let missing = keys.indices.filter { !found[$0] }
         guard !missing.isEmpty else { return found }
-        try lifecycle.requireOpen()
+        try requireValues()
         guard local != nil || remote != nil else { return found }
         let tickets = missing.map { memory.shard(hashes[$0]).ticket(hashes[$0]) }
         var questions: [RemoteQuestion] = []

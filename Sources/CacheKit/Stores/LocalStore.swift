@@ -177,8 +177,8 @@ public protocol LocalStoreProvider: Sendable {
 
 /// What the cache tells a local store when it opens it.
 public struct LocalStoreContext: Sendable {
-    /// Master keys that wrap the file's keys.
-    public var keyring: Keyring
+    /// What opens the store.
+    public var keys: LocalStoreKeys
     /// The tenant that the file belongs to.
     public var tenant: String
     /// Whether a remote store is configured: from then on pending rows are protected.
@@ -188,9 +188,14 @@ public struct LocalStoreContext: Sendable {
     /// Where the store logs.
     public var logger: Logger
 
-    /// What a local store is told.
+    /// What a local store is told, with master keys that wrap the file's keys.
     public init(keyring: Keyring, tenant: String, hasRemote: Bool, clock: any CacheClock, logger: Logger) {
-        self.keyring = keyring
+        self.init(keys: .keyring(keyring), tenant: tenant, hasRemote: hasRemote, clock: clock, logger: logger)
+    }
+
+    /// What a local store is told.
+    public init(keys: LocalStoreKeys, tenant: String, hasRemote: Bool, clock: any CacheClock, logger: Logger) {
+        self.keys = keys
         self.tenant = tenant
         self.hasRemote = hasRemote
         self.clock = clock

@@ -69,12 +69,14 @@ public struct StoredEntry: Sendable {
     public var base: [ValueFingerprint]
     /// Whether somebody decided that it is sent however old it is: it is not set aside for its age again.
     public var isSentAtAnyAge: Bool
+    /// Bytes of a value that whoever opened the store has no key for; `value` is empty then, and says nothing. `nil` else.
+    public var withheldByteCount: Int?
 
     /// An entry with all its parts.
     public init(
         value: [UInt8]?, form: ValueForm, mode: NamespaceMode, version: Version, sequence: ChangeSequence,
         origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = [],
-        isSentAtAnyAge: Bool = false
+        isSentAtAnyAge: Bool = false, withheldByteCount: Int? = nil
     ) {
         self.value = value
         self.form = form
@@ -86,7 +88,11 @@ public struct StoredEntry: Sendable {
         self.staleAt = staleAt
         self.base = base
         self.isSentAtAnyAge = isSentAtAnyAge
+        self.withheldByteCount = withheldByteCount
     }
+
+    /// Whether there is a value, and no key to open it.
+    public var needsKey: Bool { withheldByteCount != nil }
 
     /// Whether this is a versioned delete.
     public var isTombstone: Bool { value == nil }

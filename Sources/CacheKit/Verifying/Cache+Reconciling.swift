@@ -28,7 +28,7 @@ extension Cache {
         from cursor: RowCursor? = nil, prefix: String = "", rowsPerSecond: Int? = nil,
         progress: (Reconciliation) -> Void = { _ in }
     ) async throws(CacheError) -> Reconciliation {
-        try lifecycle.requireOpen()
+        try requireValues()
         guard let local, let remote else { throw .notBothTiers() }
         if let gap = unverified.openGap { unverified.close(gap, through: try await local.lastSequence()) }
         let began = unverified.moment

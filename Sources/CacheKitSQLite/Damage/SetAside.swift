@@ -45,7 +45,7 @@ extension SQLiteConfiguration {
         into kept: SetAsideFile, logInto logPath: String, _ context: LocalStoreContext
     ) async throws(CacheError) -> SetAsideReport {
         let hasSetLogAside = try await SystemThread.run { () throws(CacheError) in
-            try requireKey(context.keyring)
+            try requireKey(context.keys.keyring)
             return try setLogAside(into: logPath)
         }
         let store = try await SQLiteStore.open(self, context)

@@ -17,10 +17,14 @@ final class FileKeys: Sendable {
 
     private let index: MessageAuthenticator
     private let metadata: SealingKey
-    private let value: SealingKey
+    /// `nil` where the file was opened with a relay key.
+    private let value: SealingKey?
     private let databaseID: [UInt8]
 
-    /// Takes the 96 bytes that a wrap holds.
+    /// Whether plain values open.
+    var opensValues: Bool { value != nil }
+
+    /// Takes the 96 bytes that a wrap holds, or the first 64 of them.
     init(_ secret: SecretBytes, databaseID: [UInt8]) throws(CacheError) {
         func part(_ number: Int) throws(CacheError) -> SecretBytes {
             try secret.withBytes { bytes throws(CacheError) in
@@ -29,7 +33,7 @@ final class FileKeys: Sendable {
         }
         index = try MessageAuthenticator(part(0))
         metadata = try SealingKey(part(1))
-        value = try SealingKey(part(2))
+        value = secret.count == RelayKey.secretByteCount ? nil : try SealingKey(part(2))
         self.databaseID = databaseID
     }
 
@@ -58,15 +62,21 @@ final class FileKeys: Sendable {
     }
 
     func sealValue(_ plaintext: [UInt8], hash: [UInt8], version: Version) throws(CacheError) -> [UInt8] {
-        try value.seal(plaintext, associatedData: associatedData(Purpose.value.rawValue, hash + version.bytes))
+        try valueKey().seal(plaintext, associatedData: associatedData(Purpose.value.rawValue, hash + version.bytes))
     }
 
     func openValue(
         _ sealed: UnsafeRawBufferPointer, hash: UnsafeRawBufferPointer, version: Version
     ) throws(CacheError) -> [UInt8] {
         try withAssociatedData(Purpose.value.rawValue, hash: hash, version: version) { bytes throws(CacheError) in
-            try value.open(sealed, associatedData: bytes)
+            try valueKey().open(sealed, associatedData: bytes)
         }
+    }
+
+    /// - Throws: `missingMasterKey` where there is only a relay key.
+    func valueKey() throws(CacheError) -> SealingKey {
+        guard let value else { throw .relayKeyOpensNothing() }
+        return value
     }
 
     /// Seals a row of `meta` to its name.

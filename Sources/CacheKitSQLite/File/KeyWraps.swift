@@ -48,6 +48,31 @@ struct KeyWraps {
         try FileKeys(unwrapSecret(wrappingKeys(keyring), connection), databaseID: databaseID)
     }
 
+    /// Opens the file's keys with whatever was given; writes nothing.
+    ///
+    /// - Throws: `wrongMasterKey` also for a relay key of another file.
+    func open(_ keys: LocalStoreKeys, _ connection: SQLiteConnection) throws(CacheError) -> FileKeys {
+        switch keys {
+        case .keyring(let keyring): return try unwrap(keyring, connection)
+        case .relay(let key):
+            guard key.databaseID == databaseID else {
+                throw CacheError(
+                    .wrongMasterKey,
+                    "the relay key was made for another file; make one for this with 'cachekit keys export --relay'")
+            }
+            return try FileKeys(key.secret, databaseID: databaseID)
+        }
+    }
+
+    /// The first two of the file's keys.
+    func relayKey(_ keyring: Keyring, _ connection: SQLiteConnection) throws(CacheError) -> RelayKey {
+        let secret = try unwrapSecret(wrappingKeys(keyring), connection)
+        let relayed = try secret.withBytes { bytes throws(CacheError) in
+            try SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[..<RelayKey.secretByteCount]))
+        }
+        return try RelayKey(databaseID: databaseID, secret: relayed)
+    }
+
     /// Adds the wraps that keys of the ring lack, unless they were retired, and notes which key is current now.
     ///
     /// - Throws: `wrongMasterKey` if the ring's current key was retired: it opens nothing of what comes.

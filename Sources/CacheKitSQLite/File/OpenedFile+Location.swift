@@ -8,7 +8,9 @@ extension OpenedFile {
     func settle(_ connection: SQLiteConnection, _ context: LocalStoreContext) throws(CacheError) {
         let meta = try MetaTable(connection)
         guard let databaseID = try meta.checked("database_id"), databaseID.count == 16 else { throw Self.incomplete }
-        try KeyWraps(databaseID: databaseID).admit(context.keyring, tenant: context.tenant, keys, connection, meta)
+        if case .keyring(let keyring) = context.keys {
+            try KeyWraps(databaseID: databaseID).admit(keyring, tenant: context.tenant, keys, connection, meta)
+        }
         try settleLocation(connection, meta)
     }
 

@@ -7,7 +7,7 @@ struct OpenedFile: Sendable {
     let path: String
     let keys: FileKeys
     /// Whoever opens a copy of the file must be able to with the same one.
-    let keyring: Keyring
+    let access: LocalStoreKeys
     let logger: Logger
     let configuration: SQLiteConfiguration
     /// Whether the file was ever opened with a remote: from then on pending rows are protected.
@@ -20,7 +20,10 @@ struct OpenedFile: Sendable {
     static func open(_ configuration: SQLiteConfiguration, _ context: LocalStoreContext) throws(CacheError)
         -> OpenedFile
     {
-        guard configuration.onDamage == .recreate else { return try openAsItIs(configuration, context) }
+        // Who has only a relay key makes no file.
+        guard configuration.onDamage == .recreate, !context.keys.isRelay else {
+            return try openAsItIs(configuration, context)
+        }
         guard !context.hasRemote else { throw Recreation.remoteIsConfigured }
         let recreation = Recreation(configuration: configuration, context: context)
         // More than twice only where other processes find the same damage.
@@ -41,6 +44,7 @@ struct OpenedFile: Sendable {
         _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
     ) throws(CacheError) -> OpenedFile {
         let path = configuration.path
+        guard !context.keys.isRelay || DatabaseFile.byteCount(path) > 0 else { throw nothingToRelay }
         try FilePermissions.checkFolder(of: path, context.logger)
         try DatabaseFile.createIfMissing(path)
         try FilePermissions.check(path, context.logger)
@@ -105,7 +109,7 @@ struct OpenedFile: Sendable {
             try meta.setChecked("database_id", databaseID)
             try meta.setChecked("oldest_reader", [1])
             let wraps = KeyWraps(databaseID: databaseID)
-            let keys = try wraps.create(context.keyring, tenant: context.tenant, meta)
+            let keys = try wraps.create(context.keys.keyring, tenant: context.tenant, meta)
             try meta.setSealed(FileLocation.name, FileLocation.current(configuration).encoded, keys)
             try meta.setSealed("tenant", Array(context.tenant.utf8), keys)
             try meta.setSealed("has_remote", [context.hasRemote ? 1 : 0], keys)
@@ -121,7 +125,7 @@ struct OpenedFile: Sendable {
         guard let databaseID = try meta.checked("database_id"), databaseID.count == 16 else { throw incomplete }
         try checkOldestReader(meta)
         let wraps = KeyWraps(databaseID: databaseID)
-        let keys = try wraps.unwrap(context.keyring, connection)
+        let keys = try wraps.open(context.keys, connection)
         guard let tenant = try meta.sealed("tenant", keys), let hasRemote = try meta.sealed("has_remote", keys)
         else { throw incomplete }
         guard ConstantTime.equal(tenant, Array(context.tenant.utf8)) else {
@@ -133,7 +137,7 @@ struct OpenedFile: Sendable {
         // Its being there says, also when nothing in the file can be read, that there may be unsynchronised writes.
         if context.hasRemote { try FileLease.create(configuration.path + "-lease") }
         return OpenedFile(
-            path: configuration.path, keys: keys, keyring: context.keyring, logger: context.logger,
+            path: configuration.path, keys: keys, access: context.keys, logger: context.logger,
             configuration: configuration,
             protectsPending: context.hasRemote || hasRemote == [1])
     }
@@ -145,7 +149,7 @@ struct OpenedFile: Sendable {
         }
     }
 
-    /// A copy of this file under another path, unlocked with the same keyring; writes nothing to it.
+    /// A copy of this file under another path, unlocked with the same keys; writes nothing to it.
     func copied(to path: String) throws(CacheError) -> OpenedFile {
         let moved = configuration.moved(to: path)
         let connection = try SQLiteConnection(moved)
@@ -153,7 +157,7 @@ struct OpenedFile: Sendable {
             throw Self.incomplete
         }
         return OpenedFile(
-            path: path, keys: try KeyWraps(databaseID: databaseID).unwrap(keyring, connection), keyring: keyring,
+            path: path, keys: try KeyWraps(databaseID: databaseID).open(access, connection), access: access,
             logger: logger, configuration: moved, protectsPending: protectsPending)
     }
 
@@ -165,6 +169,10 @@ struct OpenedFile: Sendable {
     static var otherTenant: CacheError {
         CacheError(
             .invalidConfiguration, "the file belongs to another tenant; give each tenant a file of its own")
+    }
+
+    private static var nothingToRelay: CacheError {
+        CacheError(.inputOutput, "there is no file at this path, and a relay key makes none; check the path")
     }
 
     static var incomplete: CacheError {

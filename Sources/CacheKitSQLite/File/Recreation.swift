@@ -84,7 +84,7 @@ struct Recreation {
             let file = try ReadOnlyFile(configuration, ReadOnlyFile.connect(configuration))
             _ = try MigrationRunner(connection: file.connection, migrations: configuration.migrations).format()
             try OpenedFile.checkOldestReader(file.meta)
-            let keys = try file.codec(context.keyring).keys
+            let keys = try file.codec(context.keys.keyring).keys
             if try file.meta.sealed("has_remote", keys) == [1] { return false }
             if let tenant = try file.meta.sealed("tenant", keys), tenant != Array(context.tenant.utf8) {
                 throw OpenedFile.otherTenant

@@ -72,7 +72,7 @@ struct RowCodec: Sendable {
         return true
     }
 
-    /// The entry that a statement stands on, its value opened if it belongs to a plain namespace.
+    /// The entry that a statement stands on, its value opened if it belongs to a plain namespace and there is a key for it.
     ///
     /// - Parameters:
     ///   - key: The key that the row must name; any for `nil`.
@@ -86,7 +86,11 @@ struct RowCodec: Sendable {
             guard try RowMetadata.digest(of: row.blob(10)) == metadata.valueDigest else { throw Self.tampered }
         }
         var value: [UInt8]?
-        if !metadata.isTombstone {
+        var withheldByteCount: Int?
+        if metadata.fingerprint == nil, !metadata.isTombstone, !keys.opensValues {
+            value = []
+            withheldByteCount = max(0, metadata.valueLength - SealingKey.overhead)
+        } else if !metadata.isTombstone {
             value =
                 metadata.fingerprint != nil
                 ? row.bytes(10) : try? keys.openValue(row.blob(10), hash: row.blob(0), version: metadata.version)
@@ -96,7 +100,8 @@ struct RowCodec: Sendable {
             value: value, form: metadata.fingerprint.map { .sealed($0) } ?? .plain, mode: metadata.mode,
             version: metadata.version, sequence: ChangeSequence(metadata.sequence), origin: metadata.origin,
             expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt),
-            base: metadata.base.fingerprints, isSentAtAnyAge: metadata.isSentAtAnyAge)
+            base: metadata.base.fingerprints, isSentAtAnyAge: metadata.isSentAtAnyAge,
+            withheldByteCount: withheldByteCount)
         return (metadata, entry)
     }
 

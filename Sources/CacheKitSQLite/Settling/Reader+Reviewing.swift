@@ -89,6 +89,7 @@ extension Reader {
         guard let key = try? CacheKey(row.key) else { throw RowCodec.tampered }
         var value: [UInt8]?
         if record.isValueKept {
+            if row.fingerprint == nil { _ = try finder.codec.keys.valueKey() }
             value =
                 row.fingerprint != nil
                 ? select.bytes(4)

@@ -76,6 +76,7 @@ extension Writer {
         guard !restamped.metadata.isTombstone else { return restamped }
         var value = row.bytes(10)
         if restamped.metadata.fingerprint == nil {
+            _ = try file.keys.valueKey()
             let plaintext = try? file.keys.openValue(row.blob(10), hash: row.blob(0), version: former)
             guard let plaintext else { throw RowCodec.tampered }
             value = try file.keys.sealValue(plaintext, hash: hash.bytes, version: restamped.metadata.version)

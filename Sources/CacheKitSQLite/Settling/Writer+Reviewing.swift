@@ -50,6 +50,7 @@ extension Writer {
         var row = standing
         row.metadata.version = .unknown
         guard row.metadata.fingerprint == nil, let value = row.value else { return row }
+        _ = try file.keys.valueKey()
         let former = standing.metadata.version
         let plaintext = value.withUnsafeBytes { value in
             hash.bytes.withUnsafeBytes { try? file.keys.openValue(value, hash: $0, version: former) }

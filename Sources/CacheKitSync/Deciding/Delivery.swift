@@ -119,9 +119,15 @@ struct Delivery: Sendable {
             let isAhead = version.time > now.advanced(by: .seconds(1)) || version.node != terms.node
             return Item(
                 change: change, bucket: bucket(change.key), policy: policy(change.key),
-                phase: isFirstSend && isAhead ? .stamp(above: nil) : .send, base: change.entry.base,
+                phase: Self.phase(of: change, needsStamp: isFirstSend && isAhead), base: change.entry.base,
                 isFirstSend: isFirstSend)
         }
+    }
+
+    /// How a change begins. One whose value can't be opened here is set aside at once, so that the others go on.
+    private static func phase(of change: Change, needsStamp: Bool) -> Phase {
+        if change.entry.needsKey { return .done(.parked(.needsKey)) }
+        return needsStamp ? .stamp(above: nil) : .send
     }
 
     /// What to do next, given the remote's time.

@@ -25,7 +25,12 @@ extension SyncStateMachine {
     /// A part of what was settled was read: the delivery of what was lost of it, if there is any.
     mutating func rewound(_ changes: [Change], now: Timestamp, bucket: (CacheKey) -> Int) -> Delivery? {
         isRewindsTurn = false
-        let missing = rewind?.missing(of: changes, bucket: bucket, policy: policies.policy(for:)) ?? []
+        var missing = rewind?.missing(of: changes, bucket: bucket, policy: policies.policy(for:)) ?? []
+        // Durable before the buckets get their marks back: nobody would look for these again.
+        setAsideAgain += missing.filter(\.entry.needsKey).map {
+            ParkedChange(sequence: $0.entry.sequence, key: $0.key, reason: .needsKey)
+        }
+        missing.removeAll(where: \.entry.needsKey)
         rewind?.read(through: changes.last?.entry.sequence)
         guard !missing.isEmpty else { return nil }
         return Delivery(

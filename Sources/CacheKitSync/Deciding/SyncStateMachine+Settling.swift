@@ -8,7 +8,9 @@ extension SyncStateMachine {
         let isQuiet = prepared == nil && !isInFlight && hasReachedEnd && stop == nil
         let through = isUnsettled ? sending.watermark : passable
         let marks = keptMarks(through)
-        guard through > sending.watermark || (isFinished || isQuiet) && !marks.isEmpty else {
+        guard
+            through > sending.watermark || (isFinished || isQuiet) && !marks.isEmpty || !setAsideAgain.isEmpty
+        else {
             isFinished = false
             return nil
         }
@@ -22,6 +24,7 @@ extension SyncStateMachine {
             default: break
             }
         }
+        settlement.parked += setAsideAgain
         if !marks.isEmpty { settlement.marks = RemoteMarks(bucketCount: ledger.bucketCount, sequences: marks) }
         settlingMarks = marks
         settlingThrough = through
@@ -109,6 +112,8 @@ extension SyncStateMachine {
         outcomes.applied += passed - parked - deadLettered - expired
         expiredUnsettled -= expired
         sending.watermark = max(sending.watermark, settlingThrough)
+        outcomes.parked += setAsideAgain.count
+        setAsideAgain = []
         setAside.removeAll { $0.sequence <= sending.watermark }
         if !refusals.isEmpty { refusals = refusals.filter { $0.key > sending.watermark } }
         isFinished = false

@@ -76,6 +76,8 @@ struct SyncStateMachine: Sendable {
     var settlingThrough = ChangeSequence.zero
     /// Changes that were set aside, until the watermark passes them.
     var setAside: [(sequence: ChangeSequence, key: CacheKey, outcome: Outcome)] = []
+    /// Changes that had their outcome and were lost at the remote, and that nobody here can send again.
+    var setAsideAgain: [ParkedChange] = []
     static let mostSetAside = 10_000
     /// Changes that had expired, and that the watermark has not passed.
     var expiredUnsettled = 0
@@ -146,6 +148,7 @@ struct SyncStateMachine: Sendable {
         stop = nil
         hasReachedEnd = false
         rewind = nil
+        setAsideAgain = []
         activity = .pushing
     }
 

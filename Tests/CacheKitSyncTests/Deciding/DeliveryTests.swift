@@ -200,4 +200,17 @@ struct DeliveryTests {
         trial.delivery.weighed([.weighed(mark: MarkLedger.mark(of: 6), verdicts: [.stale(newer)])])
         #expect(trial.step() == "reidentify")
     }
+
+    @Test func `a value that can't be opened here is parked unsent, and the others go on`() throws {
+        var withheld = try Sample.change(2, [])
+        withheld.entry.withheldByteCount = 5
+        // Not even a version is asked for: the row's seal is bound to the one that it has.
+        withheld.entry.version = Version(stamp: withheld.entry.version.stamp, node: 99)
+        var trial = Trial([try Sample.change(1), withheld, try Sample.change(3, nil)], sentThrough: 0)
+        #expect(trial.step() == "push")
+        #expect(Set(trial.pushes.flatMap { $0.writes.map(\.key.string) }) == ["k1", "k3"])
+        trial.weigh { _ in .applied }
+        #expect(trial.step() == "finished")
+        #expect(trial.outcomes == [.applied, .parked(.needsKey), .applied])
+    }
 }

@@ -177,4 +177,27 @@ struct RewindTests {
         #expect(led.machine.outcomes.deadLettered == 0)
         #expect(led.machine.outcomes.applied == 0)
     }
+
+    @Test func `what was lost and can't be opened here is set aside before the bucket gets its mark`() throws {
+        var led = try settled()
+        led.marks[2] = nil
+        led.feed[1].entry.value = []
+        led.feed[1].entry.withheldByteCount = 3
+        led.compare([0, 1, 2, 3].map { ($0, led.fullMarks[$0]) })
+        var steps: [String] = []
+        var parked: [ParkedChange]?
+        while steps.count < 100, steps.last != "rest" {
+            let next = led.step()
+            if next == "await" { led.land() } else { steps.append(next) }
+            if next.hasPrefix("settle"), led.lastSettlement?.parked.isEmpty == false {
+                #expect(parked == nil, "once")
+                parked = led.lastSettlement?.parked
+                #expect(!steps.contains { $0.hasPrefix("restore") })
+            }
+        }
+        #expect(parked == [ParkedChange(sequence: ChangeSequence(2), key: try CacheKey("k2"), reason: .needsKey)])
+        #expect(steps.contains("deliver [6] again") && steps.contains("restore 2=8"))
+        #expect(led.machine.outcomes.resent == 1 && led.machine.outcomes.parked == 1)
+        #expect(led.machine.outcomes.applied == 0)
+    }
 }
