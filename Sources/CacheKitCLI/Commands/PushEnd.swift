@@ -7,6 +7,8 @@ struct PushEnd: Sendable {
     let deadLetters: Int
     /// Likewise.
     let parked: Int
+    /// Those of them that nobody here had a key for.
+    let needingKey: Int
 
     /// Asks the cache after a push.
     init(_ status: SyncStatus, of cache: Cache) async throws(CacheError) {
@@ -14,6 +16,18 @@ struct PushEnd: Sendable {
         let statistics = try await cache.localStatistics()
         deadLetters = statistics?.deadLetters ?? 0
         parked = statistics?.parked ?? 0
+        needingKey = parked == 0 ? 0 : try await Self.countNeedingKey(cache.review)
+    }
+
+    private static func countNeedingKey(_ review: any ChangeReviewing) async throws(CacheError) -> Int {
+        var count = 0
+        var cursor: ChangeSequence? = .zero
+        while let after = cursor {
+            let page = try await review.changesSetAside(.parked, after: after, limit: 500)
+            count += page.elements.count { $0.reason == .parked(.needsKey) }
+            cursor = page.next
+        }
+        return count
     }
 
     /// Throws what is not in order; the reason why changes still wait comes before what was given up on.
@@ -30,12 +44,17 @@ struct PushEnd: Sendable {
             )
             throw ExitStatus.deadLettersLeft
         }
-        if parked > 0 {
+        if needingKey > 0 {
             StandardError.write(
-                "cachekit: \(parked) changes are too old to tell whether their keys were deleted since; they are set aside in the file; see: cachekit sync parked list"
+                "cachekit: \(needingKey) changes have plain values, which a relay key does not open; they are set aside in the file; with the master key: cachekit sync parked send --all"
             )
-            throw ExitStatus.deadLettersLeft
         }
+        if parked > needingKey {
+            StandardError.write(
+                "cachekit: \(parked - needingKey) changes are too old to tell whether their keys were deleted since; they are set aside in the file; see: cachekit sync parked list"
+            )
+        }
+        if parked > 0 { throw ExitStatus.deadLettersLeft }
         if waiting > 0 {
             StandardError.write(
                 "cachekit: \(waiting) changes still wait in the file; send them with: cachekit sync push")

@@ -32,7 +32,8 @@ struct Stats: AsyncParsableCommand {
     /// key without rows can be retired.
     private func rowsByKey(_ statistics: LocalStoreStatistics) throws(CacheError) -> [MessagePackValue] {
         let ring =
-            store.plain ? [] : try TenantCipher(keyring: try store.keyring(), tenant: store.tenant).fingerprints
+            store.plain || store.relayKey != nil
+            ? [] : try TenantCipher(keyring: try store.keyring(), tenant: store.tenant).fingerprints
         let unknown = statistics.rowsByFingerprint.keys.filter { !ring.contains($0) }
             .sorted { $0.description < $1.description }
         return (ring + unknown).map { key in

@@ -25,6 +25,13 @@ struct StoreOptions: ParsableArguments {
     @Option(name: .long, help: "A file with the master key in hex, mode 0600; CACHEKIT_MASTER_KEY where left out.")
     var keyFile: String?
 
+    @Option(
+        name: .long,
+        help:
+            "A file that `cachekit keys export --relay` wrote, in the place of the master key: enough to send, list and report, not to read or write."
+    )
+    var relayKey: String?
+
     @Option(name: .long, help: "Whose entries these are.")
     var tenant = "default"
 
@@ -107,13 +114,19 @@ struct StoreOptions: ParsableArguments {
         return file
     }
 
+    func validate() throws {
+        if relayKey != nil, keyFile != nil { throw ValidationError("give --key-file or --relay-key, not both") }
+    }
+
     func keyring() throws(CacheError) -> Keyring {
+        guard relayKey == nil else { throw .relayKeyOpensNothing() }
         guard let keyFile else { return try Keyring.environment() }
         return try Keyring(
             current: MasterKey(file: keyFile), previous: Keyring.previousKeysFromEnvironment())
     }
 
     func encryption() throws(CacheError) -> Encryption {
+        if let relayKey { return .relay(file: relayKey) }
         // Redis alone, plain: nothing is sealed, so no key is asked for.
         if plain, databasePath == nil { return .plain }
         let source = KeySource.keyring(try keyring())
