@@ -22,10 +22,10 @@ struct ComparisonEnd: Sendable {
         )
         add(
             rows.missing + rows.older + rows.notDeleted,
-            "rows are missing, older or not deleted in Redis; send what was written here with: cachekit sync replay")
+            "rows are missing, older or not deleted in Redis; run on the nodes that wrote them: cachekit sync replay")
         add(
             rows.missing,
-            "of them are missing; what was not written here and stays so is dropped, where Redis has lost nothing, by: cachekit sync pull"
+            "of them are missing; what nobody sends again is dropped, where Redis has lost nothing, by: cachekit sync pull"
         )
         add(rows.newer, "rows are newer in Redis; take them in with: cachekit sync pull")
         add(
