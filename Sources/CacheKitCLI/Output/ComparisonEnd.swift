@@ -25,7 +25,7 @@ struct ComparisonEnd: Sendable {
             "rows are missing, older or not deleted in Redis; run on the nodes that wrote them: cachekit sync replay")
         add(
             rows.missing,
-            "of them are missing; what nobody sends again is dropped, where Redis has lost nothing, by: cachekit sync pull"
+            "of them are missing; those that nobody sends again and Redis has no record of are dropped by: cachekit sync pull"
         )
         add(rows.newer, "rows are newer in Redis; take them in with: cachekit sync pull")
         add(
