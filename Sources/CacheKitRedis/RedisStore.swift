@@ -51,6 +51,13 @@ public final class RedisStore: RemoteStore {
         try await topology.perform(ContainsOperation(), keys)
     }
 
+    /// Keys of string values whose names begin so, of one master after the other: one `SCAN`.
+    public func keys(
+        withPrefix prefix: String, after cursor: RemoteKeyCursor?
+    ) async throws(CacheError) -> RemoteKeyPage {
+        try await KeyScan(topology: topology).step(prefix: prefix, after: cursor)
+    }
+
     /// Applies writes in order, that of each key in a Cluster: `SET key value PX milliseconds` and `DEL key`.
     ///
     /// Where one server of a Cluster is lost, its writes fail one by one, and those to others have their own results.

@@ -18,6 +18,8 @@ final class SyncEngine: Synchronizer {
         var marksComparedAt: Duration?
         /// When marks were last asked for and found; `nil` for never.
         var marksFoundAt: Duration?
+        /// When marks were last looked at outside of a session, and whether all were as expected.
+        var marksSeen: (at: Duration, areIntact: Bool)?
         /// Whether it was told that the remote has lost something, which goes on for as long as that is being sent again.
         var isLossTold = false
         /// What the store said of superseded changes when this engine first looked.
@@ -101,7 +103,9 @@ final class SyncEngine: Synchronizer {
         let bucket = remote.bucket(of: key)
         return state.withLock { state in
             guard let suspicion else { return state.machine.mayHaveLost(bucket) }
-            return state.marksFoundAt.map { $0 < suspicion } ?? true || state.machine.isKnownToMiss(bucket)
+            if state.machine.isKnownToMiss(bucket) { return true }
+            if let seen = state.marksSeen, seen.at >= suspicion { return !seen.areIntact }
+            return state.marksFoundAt.map { $0 < suspicion } ?? true
         }
     }
 

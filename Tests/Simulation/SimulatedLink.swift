@@ -191,6 +191,10 @@ final class SimulatedLink: RemoteStore, @unchecked Sendable {
         try await inspect(keys).map(\.entry)
     }
 
+    func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage {
+        throw CacheError(.internalFault, "no node of the simulation lists keys")
+    }
+
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] { try await read(keys).map { $0 != nil } }
 
     func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {

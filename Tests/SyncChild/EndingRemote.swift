@@ -40,6 +40,9 @@ final class EndingRemote: RemoteStore {
     }
     func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try await base.fence(note) }
     func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] { try await base.read(keys) }
+    func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage {
+        try await base.keys(withPrefix: prefix, after: cursor)
+    }
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] { try await base.contains(keys) }
     func ping() async throws(CacheError) { try await base.ping() }
     func close() async { await base.close() }

@@ -60,7 +60,8 @@ extension Cache {
 
     // MARK: Local
 
-    private enum LocalAnswer {
+    /// What the local store alone says of a key.
+    enum LocalAnswer {
         case found(MemoryEntry)
         /// A change that the remote has not seen says that there is nothing.
         case absent
@@ -68,7 +69,8 @@ extension Cache {
         case askRemote(RemoteQuestion.Row?)
     }
 
-    private func readLocal(_ keys: [CacheKey], _ tickets: [MemoryTier.Shard.Ticket]) async throws(CacheError)
+    /// What the local store says of each key, in order; memory is filled with what stands.
+    func readLocal(_ keys: [CacheKey], _ tickets: [MemoryTier.Shard.Ticket]) async throws(CacheError)
         -> [LocalAnswer]
     {
         guard let local else { return keys.map { _ in .askRemote(nil) } }

@@ -11,6 +11,14 @@ public protocol RemoteStore: VersionedRemote {
     /// Whether each key exists, in order; one round trip.
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool]
 
+    /// Keys of values whose names begin so, whoever wrote them, from a place on, `nil` for the beginning: one bounded step.
+    ///
+    /// All steps together are linear in everything that the remote holds. A key may come twice, and one that comes, goes or
+    /// changes servers meanwhile may be left out; one that stays where it is comes. Reserved names are left out.
+    ///
+    /// - Throws: ``CacheError/Code/remoteNotReady`` where a place means nothing any more; what says that a server can't be asked.
+    func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage
+
     /// Applies writes in order of each key, pipelined. One result for each; throws when nothing is known
     /// of any, or when none was sent.
     func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult]

@@ -25,6 +25,10 @@ public protocol Synchronizer: Sendable {
     /// Counts losses of the remote that were found, and those that were mended: while it stays the same, none was.
     var losses: Int { get }
 
+    /// Compares what this node knows to have been acknowledged with what the remote says of it, and sends nothing: whether the
+    /// remote lost something, where nobody runs this or another process does.
+    func compareMarks() async throws(CacheError)
+
     /// Lets changes be committed, at once or when there is room; asked before each commit.
     ///
     /// - Throws: ``CacheError/Code/backPressure`` where too much is pending.

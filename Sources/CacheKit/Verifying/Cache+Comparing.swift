@@ -2,7 +2,6 @@ public import CacheKitCore
 
 /// Saying what the remote has of the rows held here, without changing anything on either side.
 extension Cache {
-    private static let rowsPerComparison = 4_000
     private static let rowsPerOpening = 256
 
     /// Compares the rows with the remote by version and last bytes, from a place on, `nil` for the beginning.
@@ -24,11 +23,12 @@ extension Cache {
         guard let local, let remote else { throw .notBothTiers() }
         var report = RemoteComparison()
         let start = clock.uptime()
-        var page = try await local.heldRows(after: cursor, limit: Self.rowsPerComparison)
+        let limit = Self.rowsPerPage(atMost: rowsPerSecond)
+        var page = try await local.heldRows(after: cursor, limit: limit)
         while true {
             // The next rows are read while the remote is asked about these.
             let cursor = page.next
-            async let following = Self.page(after: cursor, of: local, limit: Self.rowsPerComparison)
+            async let following = Self.page(after: cursor, of: local, limit: limit)
             try await compare(page, prefix, share, remote, &report)
             report.next = page.next
             progress(report)
@@ -48,6 +48,7 @@ extension Cache {
         _ page: HeldRows, _ prefix: String, _ share: Double, _ remote: any RemoteStore,
         _ report: inout RemoteComparison
     ) async throws(CacheError) {
+        report.examined += page.rowCount
         report.pending += page.pending
         report.setAside += page.setAside
         report.unreadable += page.unreadable
@@ -100,6 +101,9 @@ extension Cache {
         }
     }
 
+    /// With a rate a quarter of a second's worth, so that they come evenly and stopping takes no longer.
+    static func rowsPerPage(atMost rate: Int?) -> Int { rate.map { max(1, min(4_000, $0 / 4)) } ?? 4_000 }
+
     /// The rows after a place; `nil` after the last one.
     static func page(
         after cursor: RowCursor?, of local: any LocalStore, limit: Int
@@ -113,6 +117,11 @@ extension Cache {
         let wait = start + .seconds(Double(count) / Double(rate)) - clock.uptime()
         if wait > .zero { try? await clock.sleep(for: wait) }
     }
+}
+
+extension HeldRows {
+    /// All rows that the page is of.
+    var rowCount: Int { rows.count + pending + setAside + unreadable }
 }
 
 extension CacheError {

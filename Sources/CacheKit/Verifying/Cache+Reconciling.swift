@@ -7,7 +7,6 @@ import Synchronization
 /// The rows of this node are walked, not the remote's keys: those may be many more, and what is not held here is not pulled. What
 /// of a row is asked for is its last 16 bytes and its life; only what differs is read.
 extension Cache {
-    private static let rowsPerPage = 4_000
     private static let bytesPerPull = 4 << 20
     private static let rowsPerPull = 256
 
@@ -34,12 +33,14 @@ extension Cache {
         let began = unverified.moment
         let start = clock.uptime()
         var report = Reconciliation()
-        var page = try await local.heldRows(after: cursor, limit: Self.rowsPerPage)
+        let limit = Self.rowsPerPage(atMost: rowsPerSecond)
+        var page = try await local.heldRows(after: cursor, limit: limit)
         while true {
             // The next rows are read while the remote is asked about these.
             let cursor = page.next
-            async let following = Self.page(after: cursor, of: local, limit: Self.rowsPerPage)
+            async let following = Self.page(after: cursor, of: local, limit: limit)
             try await compare(page, prefix, local, remote, &report)
+            report.examined += page.rowCount
             report.pending += page.pending
             report.setAside += page.setAside
             report.unreadable += page.unreadable
@@ -61,6 +62,10 @@ extension Cache {
         }
         return report
     }
+
+    /// Makes sure of whether the remote has lost something, so that comparing after that decides about rows that it knows nothing of.
+    /// A cache that is running does so by itself.
+    public func compareMarks() async throws(CacheError) { try await synchronizer?.compareMarks() }
 
     private func compare(
         _ page: HeldRows, _ prefix: String, _ local: any LocalStore, _ remote: any RemoteStore,

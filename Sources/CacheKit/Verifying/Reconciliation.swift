@@ -1,5 +1,7 @@
 /// What comparing the rows of a file with the remote has found and done so far.
 public struct Reconciliation: Sendable, Equatable {
+    /// Rows looked at: also deletes, and those that are left out or left alone.
+    public var examined = 0
     /// Rows compared.
     public var compared = 0
     /// Rows that stand as they were.

@@ -1,5 +1,7 @@
 /// What the rows of a file and the remote were found to be to each other; nothing was changed.
 public struct RemoteComparison: Sendable, Equatable {
+    /// Rows looked at, also those that are left out.
+    public var examined = 0
     /// Rows compared: values whose life has not ended, and deletes.
     public var compared = 0
     /// The remote has the same, under the same version.

@@ -7,6 +7,7 @@ struct Sync: AsyncParsableCommand {
         discussion:
             "docs/operations.md has every field that these commands print, and what to do when something is wrong.",
         subcommands: [
-            Status.self, Push.self, Run.self, Replay.self, Conflicts.self, DeadLetters.self, Parked.self,
+            Status.self, Push.self, Run.self, Pull.self, Replay.self, Verify.self, Conflicts.self, DeadLetters.self,
+            Parked.self,
         ])
 }

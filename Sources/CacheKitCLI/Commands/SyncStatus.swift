@@ -37,9 +37,7 @@ extension Sync {
                     "conflict_reasons",
                     try await Self.count(Conflicts.list(in: cache)) { "\($0.loss)" })
                 Self.addRedis(diagnosis.redis, to: &fields)
-                if report.json { fields.add("next_steps", .array(diagnosis.nextSteps.map { .string($0) })) }
-                fields.print(json: report.json)
-                if !report.json { for step in diagnosis.nextSteps { StandardOutput.write("next: \(step)") } }
+                fields.print(json: report.json, nextSteps: diagnosis.nextSteps)
                 return diagnosis.exit
             }
             if exit != .clean { throw exit }

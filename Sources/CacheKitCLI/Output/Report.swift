@@ -35,6 +35,13 @@ struct Report {
         }
     }
 
+    /// Prints the fields, and behind them what is to be done next: for people a sentence a line.
+    consuming func print(json: Bool, nextSteps: [String]) {
+        if json { add("next_steps", .array(nextSteps.map { .string($0) })) }
+        print(json: json)
+        if !json { for step in nextSteps { StandardOutput.write("next: \(step)") } }
+    }
+
     private static func text(_ value: MessagePackValue) -> String {
         switch value {
         case .nil: "-"

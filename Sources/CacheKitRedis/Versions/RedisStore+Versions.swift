@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// A user with ACL rules needs, beside `read` and `write` on the cache's keys and on `ckv:*`: `EVAL`, `EVALSHA`, `HMGET`, `HSET`,
 /// `HGET`, `HDEL`, `HSCAN`, `SET`, `DEL`, `GETRANGE`, `STRLEN`, `MGET`, `PTTL`, `MULTI`, `EXEC`, `TIME`; `INFO` to hear of
-/// eviction; for namespaces with one writer also `INFO`, `CLIENT|ID` and `CLIENT|KILL`.
+/// eviction; `SCAN` to list keys; for namespaces with one writer also `INFO`, `CLIENT|ID` and `CLIENT|KILL`.
 extension RedisStore {
     /// 256 on one server, one for each slot of a Cluster.
     public var bucketCount: Int { buckets.count }

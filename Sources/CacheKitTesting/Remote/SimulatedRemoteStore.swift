@@ -121,6 +121,26 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
         try await read(keys).map { $0 != nil }
     }
 
+    /// Keys that begin so, by name, a few at a time.
+    public func keys(
+        withPrefix prefix: String, after cursor: RemoteKeyCursor?
+    ) async throws(CacheError) -> RemoteKeyPage {
+        try asking { held, now in
+            let names = held.cells.keys.filter { key in
+                key.string.hasPrefix(prefix) && held.entry(key, at: now) != nil
+                    && cursor.map { Array(key.string.utf8).lexicographicallyPrecedes($0.bytes) == false } ?? true
+            }
+            let sorted = names.sorted { $0.string.utf8.lexicographicallyPrecedes($1.string.utf8) }
+            let rest = sorted.dropFirst(Self.keysPerPage)
+            return RemoteKeyPage(
+                keys: Array(sorted.prefix(Self.keysPerPage)),
+                next: rest.first.map { RemoteKeyCursor(bytes: Array($0.string.utf8)) })
+        }
+    }
+
+    /// Few, so that tests have several pages.
+    private static let keysPerPage = 10
+
     /// Applies writes in order.
     public func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
         try await writing { held, refused, now in

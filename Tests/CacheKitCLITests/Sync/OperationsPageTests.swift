@@ -13,6 +13,7 @@ struct OperationsPageTests {
         let id = try #require(try await scene.objects("sync conflicts list").first?["id"] as? Int)
         let reports: [(heading: String, command: String)] = [
             ("`sync status`", "sync status"), ("`sync push`", "sync push"),
+            ("`sync pull`", "sync pull"), ("`sync verify`", "sync verify"),
             ("`sync dead-letters list`", "sync dead-letters list"), ("`sync parked list`", "sync parked list"),
             ("`sync conflicts list`", "sync conflicts list"), ("`sync conflicts show`", "sync conflicts show \(id)"),
             ("Decisions", "sync dead-letters retry --all"), ("Decisions", "sync parked send --all"),

@@ -55,6 +55,11 @@ struct RunbookTests {
         try await book.next("cachekit sync parked drop", ends: 0)
         #expect(try await book.next("cachekit sync conflicts list", ends: 0).outputLines.count == 1)
         try await book.next("cachekit sync conflicts resolve", ends: 0)
+        // What was read from Redis before, and was changed there since.
+        try await scene.other("set users:late 2")
+        let pull = try await book.next("cachekit sync pull", ends: 0)
+        #expect(pull.output.contains(/pulled +1\n/), "\(pull.output)")
+        #expect(try await scene.held("users:late") == "2\n")
         try await book.next("cachekit sync status", ends: 0)
         #expect(try await scene.remote("other:old") == "" && scene.server.ask("GET users:both").contains("foreign"))
         book.end()
@@ -66,10 +71,24 @@ struct RunbookTests {
         for key in ["a", "b", "c"] { _ = try await scene.tool.run("set", key, "1") }
         _ = scene.server.ask("FLUSHALL")
         let book = try Runbook("Redis lost or restored from a backup", scene)
+        let before = try await book.next("cachekit sync verify", ends: 3)
+        #expect(before.output.contains(/missing +3\n/), "\(before.output)")
         let push = try await book.next("cachekit sync push", ends: 0)
         #expect(push.output.contains("resent           3"), "\(push.output)")
+        // Records came back, one value did not; and another node was there first.
+        _ = scene.server.ask("DEL a")
+        try await scene.other("set b 2")
+        let replay = try await book.next("cachekit sync replay", ends: 0)
+        #expect(replay.output.contains(/applied +1\n/) && replay.output.contains(/newer +1\n/), "\(replay.output)")
+        let pull = try await book.next("cachekit sync pull", ends: 0)
+        #expect(pull.output.contains(/pulled +1\n/), "\(pull.output)")
+        let after = try await book.next("cachekit sync verify", ends: 0)
+        #expect(after.output.contains(/same +3\n/), "\(after.output)")
         try await book.next("cachekit sync status", ends: 0)
-        for key in ["a", "b", "c"] { #expect(try await scene.remote(key) == "1\n") }
+        for (key, value) in [("a", "1\n"), ("b", "2\n"), ("c", "1\n")] {
+            #expect(try await scene.remote(key) == value)
+            #expect(try await scene.held(key) == value)
+        }
         book.end()
     }
 
@@ -137,9 +156,14 @@ struct RunbookTests {
         try await book.next("cachekit sync push", ends: 0)
         try await book.next("cachekit backup", ends: 0)
         try await book.next("cachekit verify", ends: 0)
+        let verify = try await book.next("cachekit sync verify", ends: 0)
+        #expect(verify.output.contains(/same +1\n/) && verify.output.contains(/opened +1\n/), "\(verify.output)")
+        try await scene.other("set a 2")
+        let pull = try await book.next("cachekit sync pull", ends: 0)
+        #expect(pull.output.contains(/pulled +1\n/), "\(pull.output)")
         try await book.next("cachekit sync status --database", ends: 0)
         book.end()
-        #expect(try await scene.tool.run("get", "a", "--database", scene.tool.path("new.db")).output == "1\n")
+        #expect(try await scene.tool.run("get", "a", "--database", scene.tool.path("new.db")).output == "2\n")
     }
 
     @Test func `an evicting Redis`() async throws {

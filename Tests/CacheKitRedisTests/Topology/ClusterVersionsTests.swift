@@ -109,3 +109,13 @@ extension ClusterTests {
         #expect(store.clusterCounts.moved > before.moved)
     }
 }
+
+extension ClusterTests {
+    @Test func `keys are listed of every master`() async throws {
+        let store = try makeStore(cluster.url)
+        let names = (0..<600).map { "listed:\($0)" }
+        _ = try await store.write(try names.map { try put($0, [1]) })
+        let (keys, steps) = try await store.allKeys("listed:")
+        #expect(keys.sorted() == names.sorted() && steps >= cluster.masters.count)
+    }
+}

@@ -53,6 +53,9 @@ final class BusyRemote: RemoteStore {
     }
     func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try await remote.fence(note) }
     func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] { try await remote.read(keys) }
+    func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage {
+        try await remote.keys(withPrefix: prefix, after: cursor)
+    }
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] { try await remote.contains(keys) }
     func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
         try await remote.write(writes)
