@@ -7,6 +7,13 @@ let verifyFigures = [
             floor: { _ in try await wallTime { try sides.readSmall(2 * VerifySides.keyCount, pipeline: 500) } },
             operationsPerSlice: VerifySides.keyCount)
     },
+    figure("CPU time of verifying 100,000 unchanged keys, against hiredis' of the same", nil) { sides in
+        try await sides.storeSmall()
+        return Contest(
+            ours: { _ in try await processorTime { try await sides.compare() } },
+            floor: { _ in try await processorTime { try sides.readSmall(2 * VerifySides.keyCount, pipeline: 500) } },
+            operationsPerSlice: VerifySides.keyCount)
+    },
     figure("read of an unverified key, against a hiredis round trip", .atMost(1.3)) { sides in
         try await sides.storeSmall()
         return Contest(
@@ -23,6 +30,11 @@ let verifyFigures = [
         Contest(
             ours: { _ in try await wallTime { try await sides.reconcile() } },
             floor: { _ in try await wallTime { try sides.scan() } }, operationsPerSlice: VerifySides.keyCount)
+    },
+    figure("CPU time of reconciling 100,000 unchanged keys, against hiredis' of SCAN", nil) { sides in
+        Contest(
+            ours: { _ in try await processorTime { try await sides.reconcile() } },
+            floor: { _ in try await processorTime { try sides.scan() } }, operationsPerSlice: VerifySides.keyCount)
     },
     figure("growth of memory while reconciling 100,000 keys, against 32 MiB", .atMost(1), .mebibytes) { sides in
         Contest(

@@ -2,7 +2,8 @@ public import CacheKitCore
 
 /// Saying what the remote has of the rows held here, without changing anything on either side.
 extension Cache {
-    private static let rowsPerComparison = 4_000
+    // A multiple of what Redis is asked in one batch.
+    private static let rowsPerComparison = 4_096
     private static let rowsPerOpening = 256
 
     /// Compares the rows with the remote by version and last bytes, from a place on, `nil` for the beginning.
@@ -53,22 +54,26 @@ extension Cache {
         report.unreadable += page.unreadable
         let now = clock.now()
         // Beside each other in a bucket, keys cost the remote least.
-        var rows: [(bucket: Int, row: HeldRow)] = []
-        rows.reserveCapacity(page.rows.count)
-        for row in page.rows where row.isTombstone || row.expiresAt > now {
+        // Places are sorted, because rows are large.
+        var places: [(bucket: Int, index: Int)] = []
+        places.reserveCapacity(page.rows.count)
+        for (index, row) in page.rows.enumerated() where row.isTombstone || row.expiresAt > now {
             guard prefix.isEmpty || row.key.string.hasPrefix(prefix) else { continue }
-            rows.append((remote.bucket(of: row.key), row))
+            places.append((remote.bucket(of: row.key), index))
         }
-        rows.sort { $0.bucket < $1.bucket }
-        let toOpen = rows.filter { _ in share > 0 && (share >= 1 || configuration.jitter() < share) }.map(\.row)
-        let toTrace = share >= 1 ? [] : rows.filter { $0.row.isSealed || $0.row.isTombstone }.map(\.row)
-        let traces = toTrace.isEmpty ? [] : try await remote.trace(toTrace.map(\.key))
-        for (row, trace) in zip(toTrace, traces) {
+        places.sort { $0.bucket < $1.bucket }
+        let rows = places.lazy.map { page.rows[$0.index] }
+        let toOpen = share <= 0 ? [] : rows.filter { _ in share >= 1 || configuration.jitter() < share }
+        // Only the whole of a plain value tells whether it is the same.
+        let plain = share >= 1 ? [] : rows.filter { !$0.isSealed && !$0.isTombstone }
+        var toTrace = share >= 1 ? [] : places.map(\.index)
+        if !plain.isEmpty { toTrace.removeAll { !page.rows[$0].isSealed && !page.rows[$0].isTombstone } }
+        let traces = toTrace.isEmpty ? [] : try await remote.trace(toTrace.map { page.rows[$0].key })
+        for (index, trace) in zip(toTrace, traces) {
+            let row = page.rows[index]
             let isSame = trace.tail != nil && trace.tail == row.fingerprint
             report.count(row, isSameValue: isSame, hasValue: trace.hasValue, trace.record)
         }
-        // Only the whole of a plain value tells whether it is the same.
-        let plain = share >= 1 ? [] : rows.filter { !$0.row.isSealed && !$0.row.isTombstone }.map(\.row)
         try await inspect(plain, remote, isCounted: true, opens: false, &report)
         try await inspect(toOpen, remote, isCounted: share >= 1, opens: true, &report)
     }
