@@ -54,7 +54,7 @@ public final class Cache: Sendable {
         var configuration = configuration
         configuration.clock = clock
         self.configuration = configuration
-        remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory

@@ -71,3 +71,20 @@ int floor_redis_found(floor_redis *redis) {
     freeReplyObject(reply);
     return found;
 }
+
+int64_t floor_redis_scan(floor_redis *redis, int count) {
+    char cursor[24] = "0";
+    int64_t keys = 0;
+    do {
+        redisReply *reply = redisCommand(redis->context, "SCAN %s COUNT %d", cursor, count);
+        int ok = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+            && (size_t)reply->element[0]->len < sizeof cursor;
+        if (ok) {
+            memcpy(cursor, reply->element[0]->str, (size_t)reply->element[0]->len + 1);
+            keys += (int64_t)reply->element[1]->elements;
+        }
+        if (reply) freeReplyObject(reply);
+        if (!ok) return -1;
+    } while (strcmp(cursor, "0") != 0);
+    return keys;
+}

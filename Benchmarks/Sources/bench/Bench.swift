@@ -42,6 +42,7 @@ struct Bench {
     private static let figures =
         sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseWriteFigures
         + databaseReadFigures + sqlCipherFigures + redisFigures + redisTLSFigures + pushFigures
+        + verifyFigures
 
     private static var repository: URL {
         var file = URL(filePath: #filePath)

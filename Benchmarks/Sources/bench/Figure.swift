@@ -6,6 +6,8 @@ struct Figure: Sendable {
         case perSecond = "op/s"
         /// How many times as long much work takes as little, per operation.
         case growth = "x"
+        /// Memory; a side gives its bytes as nanoseconds.
+        case mebibytes = "MiB"
     }
 
     enum Bar: Sendable {

@@ -59,6 +59,7 @@ struct Measurement {
         switch unit {
         case .nanoseconds, .growth: nanoseconds
         case .perSecond: 1e9 / nanoseconds
+        case .mebibytes: nanoseconds / Double(1 << 20)
         }
     }
 

@@ -45,7 +45,7 @@ private func figures(over transport: RedisSides.Transport) -> [Figure] {
 }
 
 /// A side of which each operation is timed; the slice counts as so many times the median.
-private func medianTimed(_ body: @escaping (Int) async throws -> Void) -> Contest.Side {
+func medianTimed(_ body: @escaping (Int) async throws -> Void) -> Contest.Side {
     { count in
         let clock = ContinuousClock()
         var times: [Duration] = []

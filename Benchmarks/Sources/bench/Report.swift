@@ -67,7 +67,7 @@ struct Report {
     }
 
     private static func quantity(_ value: Double, _ unit: Figure.Unit) -> String {
-        "\(decimal(value, unit == .growth ? 2 : value < 1000 ? 1 : 0)) \(unit.rawValue)"
+        "\(decimal(value, unit == .growth || unit == .mebibytes ? 2 : value < 1000 ? 1 : 0)) \(unit.rawValue)"
     }
 
     private static func decimal(_ value: Double, _ digits: Int) -> String {

@@ -27,9 +27,13 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private let state = Mutex(State())
     /// Where actions run; the default pool for `nil`.
     private let executor: (any TaskExecutor)?
+    private let startsInPlace: Bool
 
-    init(executor: (any TaskExecutor)? = nil) {
+    /// - Parameter startsInPlace: Whether an action begins on the thread of the caller who starts it, until it first waits. One
+    ///   that is quickly done then needs no other thread to be woken, twice; until it waits, that caller can't leave.
+    init(executor: (any TaskExecutor)? = nil, startsInPlace: Bool = false) {
         self.executor = executor
+        self.startsInPlace = startsInPlace
     }
 
     /// How many actions are running.
@@ -69,7 +73,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             return id
         }
         if let flightID {
-            let task = Task(executorPreference: executor) { [self] in
+            let task = start { [self] in
                 let result: Result<Value, any Error>
                 do { result = .success(try await action()) } catch { result = .failure(error) }
                 land(key, flightID, result)
@@ -84,6 +88,11 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         }
         // A cancellation between the first check and joining found nobody to wake; look again.
         if Task.isCancelled { leave(key, waiter) }
+    }
+
+    private func start(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        if startsInPlace, executor == nil, #available(macOS 26, *) { return Task.immediate { await body() } }
+        return Task(executorPreference: executor) { await body() }
     }
 
     private func leave(_ key: Key, _ waiter: UInt64) {

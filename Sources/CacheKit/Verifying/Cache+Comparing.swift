@@ -54,22 +54,26 @@ extension Cache {
         report.unreadable += page.unreadable
         let now = clock.now()
         // Beside each other in a bucket, keys cost the remote least.
-        var rows: [(bucket: Int, row: HeldRow)] = []
-        rows.reserveCapacity(page.rows.count)
-        for row in page.rows where row.isTombstone || row.expiresAt > now {
+        // Places are sorted, because rows are large.
+        var places: [(bucket: Int, index: Int)] = []
+        places.reserveCapacity(page.rows.count)
+        for (index, row) in page.rows.enumerated() where row.isTombstone || row.expiresAt > now {
             guard prefix.isEmpty || row.key.string.hasPrefix(prefix) else { continue }
-            rows.append((remote.bucket(of: row.key), row))
+            places.append((remote.bucket(of: row.key), index))
         }
-        rows.sort { $0.bucket < $1.bucket }
-        let toOpen = rows.filter { _ in share > 0 && (share >= 1 || configuration.jitter() < share) }.map(\.row)
-        let toTrace = share >= 1 ? [] : rows.filter { $0.row.isSealed || $0.row.isTombstone }.map(\.row)
-        let traces = toTrace.isEmpty ? [] : try await remote.trace(toTrace.map(\.key))
-        for (row, trace) in zip(toTrace, traces) {
+        places.sort { $0.bucket < $1.bucket }
+        let rows = places.lazy.map { page.rows[$0.index] }
+        let toOpen = share <= 0 ? [] : rows.filter { _ in share >= 1 || configuration.jitter() < share }
+        // Only the whole of a plain value tells whether it is the same.
+        let plain = share >= 1 ? [] : rows.filter { !$0.isSealed && !$0.isTombstone }
+        var toTrace = share >= 1 ? [] : places.map(\.index)
+        if !plain.isEmpty { toTrace.removeAll { !page.rows[$0].isSealed && !page.rows[$0].isTombstone } }
+        let traces = toTrace.isEmpty ? [] : try await remote.trace(toTrace.map { page.rows[$0].key })
+        for (index, trace) in zip(toTrace, traces) {
+            let row = page.rows[index]
             let isSame = trace.tail != nil && trace.tail == row.fingerprint
             report.count(row, isSameValue: isSame, hasValue: trace.hasValue, trace.record)
         }
-        // Only the whole of a plain value tells whether it is the same.
-        let plain = share >= 1 ? [] : rows.filter { !$0.row.isSealed && !$0.row.isTombstone }.map(\.row)
         try await inspect(plain, remote, isCounted: true, opens: false, &report)
         try await inspect(toOpen, remote, isCounted: share >= 1, opens: true, &report)
     }
@@ -102,7 +106,7 @@ extension Cache {
     }
 
     /// With a rate a quarter of a second's worth, so that they come evenly and stopping takes no longer.
-    static func rowsPerPage(atMost rate: Int?) -> Int { rate.map { max(1, min(4_000, $0 / 4)) } ?? 4_000 }
+    static func rowsPerPage(atMost rate: Int?) -> Int { rate.map { max(1, min(4_096, $0 / 4)) } ?? 4_096 }
 
     /// The rows after a place; `nil` after the last one.
     static func page(

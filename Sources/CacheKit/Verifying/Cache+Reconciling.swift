@@ -73,26 +73,32 @@ extension Cache {
     ) async throws(CacheError) {
         let now = clock.now()
         let asked = unverified.moment
+        // Usually none is, and the rows' hashes are not needed.
+        let isAnyMarked = unverified.extent.marked > 0
         // Deletes are asked for when they are read, whatever is known of them. Values whose life is over are compared: by a
         // clock that is put right later it is not.
-        let rows = page.rows.filter { row in
-            !row.isTombstone && (prefix.isEmpty || row.key.string.hasPrefix(prefix))
-                && synchronizer?.writesAlone(row.key) != true
+        var sealed: [Int] = []
+        var unsure: [HeldRow] = []
+        sealed.reserveCapacity(page.rows.count)
+        for (index, row) in page.rows.enumerated() where !row.isTombstone {
+            guard prefix.isEmpty || row.key.string.hasPrefix(prefix), synchronizer?.writesAlone(row.key) != true else {
+                continue
+            }
+            if row.isSealed { sealed.append(index) } else { unsure.append(row) }
         }
-        report.compared += rows.count
-        let sealed = rows.filter(\.isSealed)
-        var unsure = rows.filter { !$0.isSealed }
+        report.compared += sealed.count + unsure.count
         var standing: [Hash128] = []
-        let glances = sealed.isEmpty ? [] : try await remote.glance(sealed.map(\.key))
-        for (row, glance) in zip(sealed, glances) {
+        let glances = sealed.isEmpty ? [] : try await remote.glance(sealed.map { page.rows[$0].key })
+        for (index, glance) in zip(sealed, glances) {
+            let row = page.rows[index]
             let end = glance.remaining.map { now.advanced(by: $0) }
             if glance.tail == row.fingerprint, end.map({ $0 > row.expiresAt.advanced(by: .seconds(-1)) }) ?? true {
-                standing.append(Hash128(row.key))
+                report.unchanged += 1
+                if isAnyMarked { standing.append(Hash128(row.key)) }
             } else {
                 unsure.append(row)
             }
         }
-        report.unchanged += standing.count
         unverified.stand(standing, asked: asked)
         try await pull(unsure, local, remote, &report)
     }

@@ -23,7 +23,8 @@ public struct CacheKey: Hashable, Sendable {
             throw CacheError(
                 .invalidKey, "the key has \(utf8.count) bytes; at most \(Self.maximumByteCount) are allowed")
         }
-        guard !utf8.contains(0) else {
+        // Over the bytes where they lie, which is several times as fast.
+        guard !(utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) ?? utf8.contains(0)) else {
             throw CacheError(.invalidKey, "the key holds a NUL byte; remove it")
         }
         // Bytes, not characters: a combining mark after the colon would hide the prefix from `hasPrefix`.

@@ -11,6 +11,8 @@ protocol KeyedOperation: Sendable {
     var isFenced: Bool { get }
     /// Whether a replica may answer it, which may lag behind.
     var mayAskReplica: Bool { get }
+    /// Whether several batches of a call may be on their way at once: their replies must be small, and their order of no account.
+    var mayOverlap: Bool { get }
     /// Elements that one unit may have: commands of a unit belong together, and are redirected together. So a unit that
     /// writes is one command, or a transaction.
     var maximumUnitCount: Int { get }
@@ -45,6 +47,7 @@ extension KeyedOperation {
 extension KeyedOperation {
     var isFenced: Bool { false }
     var mayAskReplica: Bool { isIdempotent }
+    var mayOverlap: Bool { false }
     func keys(of element: Element) -> [String] { [key(of: element)] }
     func valueByteCount(of element: Element) -> Int { 0 }
 

@@ -34,6 +34,17 @@ struct RESPWriter: Sendable {
         commandCount += 1
     }
 
+    /// The head of a command and its first arguments, as they are encoded; the rest follows.
+    mutating func begin(encoded text: StaticString) {
+        append(encoded: text)
+        commandCount += 1
+    }
+
+    /// Arguments that are always the same, as they are encoded.
+    mutating func append(encoded text: StaticString) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
     /// One argument.
     mutating func append(_ argument: [UInt8]) {
         header(UInt8(ascii: "$"), argument.count)
@@ -71,6 +82,9 @@ struct RESPWriter: Sendable {
         bytes.append(type)
         if count < 10 {
             bytes.append(UInt8(ascii: "0") + UInt8(count))
+        } else if count < 100 {
+            bytes.append(UInt8(ascii: "0") + UInt8(count / 10))
+            bytes.append(UInt8(ascii: "0") + UInt8(count % 10))
         } else {
             withDecimal(count) { writer, digits in writer.bytes.append(contentsOf: digits) }
         }

@@ -11,6 +11,7 @@ struct GlanceOperation: KeyedOperation {
     /// One that lags behind would show what was there before a change that was told.
     var mayAskReplica: Bool { false }
     var maximumUnitCount: Int { Self.keysPerUnit }
+    var mayOverlap: Bool { true }
 
     func valuesPerReply(unitCount: Int) -> Int { 1 }
     func key(of key: CacheKey) -> String { key.string }
@@ -19,8 +20,7 @@ struct GlanceOperation: KeyedOperation {
     func encode(_ unit: ArraySlice<CacheKey>, into writer: inout RESPWriter) {
         for key in unit {
             Self.encodeTail(of: key, into: &writer)
-            writer.begin(argumentCount: 2)
-            writer.append("PTTL")
+            writer.begin(encoded: "*2\r\n$4\r\nPTTL\r\n")
             writer.append(key.string)
         }
     }
@@ -47,17 +47,16 @@ struct GlanceOperation: KeyedOperation {
     }
 
     static func encodeTail(of key: CacheKey, into writer: inout RESPWriter) {
-        writer.begin(argumentCount: 4)
-        writer.append("GETRANGE")
+        writer.begin(encoded: "*4\r\n$8\r\nGETRANGE\r\n")
         writer.append(key.string)
-        writer.append("-16")
-        writer.append("-1")
+        writer.append(encoded: "$3\r\n-16\r\n$2\r\n-1\r\n")
     }
 
     static func tail(_ reply: RESPValue) throws(CacheError) -> ValueFingerprint? {
         switch reply {
         // A key that is not there has an empty range.
-        case .bulkString(let bytes): return ValueFingerprint(bytes: bytes)
+        case .bulkString(let bytes):
+            return bytes.count == 16 ? bytes.withUnsafeBytes { ValueFingerprint(loading: $0, at: 0) } : nil
         // A value of another type is none.
         case .error(let text) where text.hasPrefix("WRONGTYPE"): return nil
         case .error(let text): throw .redisReply(text)

@@ -24,14 +24,18 @@ enum RecordCodec {
     }
 
     /// A record from its bytes; `nil` for what is none.
-    static func decode(_ bytes: some Collection<UInt8>) -> RemoteRecord? {
-        guard bytes.count == byteCount, let version = Version(bytes: bytes.prefix(16)),
-            let kind = bytes.dropFirst(16).first.flatMap(RemoteRecord.Kind.init(rawValue:)),
-            let fingerprint = ValueFingerprint(bytes: bytes.dropFirst(17).prefix(16)),
-            let end = Int64(exactly: UInt64(bigEndian: bytes.suffix(8)))
-        else { return nil }
-        return RemoteRecord(
-            version: version, kind: kind, fingerprint: fingerprint, expiresAt: Timestamp(milliseconds: end))
+    static func decode(_ bytes: [UInt8]) -> RemoteRecord? { decode(bytes[...]) }
+
+    /// A record from its bytes; `nil` for what is none.
+    static func decode(_ bytes: ArraySlice<UInt8>) -> RemoteRecord? {
+        bytes.withUnsafeBytes { bytes in
+            guard bytes.count == byteCount, let kind = RemoteRecord.Kind(rawValue: bytes[16]),
+                let end = Int64(exactly: bytes.bigEndian(at: 33))
+            else { return nil }
+            return RemoteRecord(
+                version: Version(stamp: bytes.bigEndian(at: 0), node: bytes.bigEndian(at: 8)), kind: kind,
+                fingerprint: ValueFingerprint(loading: bytes, at: 17), expiresAt: Timestamp(milliseconds: end))
+        }
     }
 
     /// A time as buckets and the script have it: there is none before 1970.
@@ -49,6 +53,13 @@ extension [UInt8] {
     mutating func append(_ fingerprint: ValueFingerprint) {
         append(bigEndian: fingerprint.high)
         append(bigEndian: fingerprint.low)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The 8 bytes at an offset as a number, the highest first.
+    fileprivate func bigEndian(at offset: Int) -> UInt64 {
+        UInt64(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 }
 

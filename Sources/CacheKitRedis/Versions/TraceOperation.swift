@@ -12,6 +12,7 @@ struct TraceOperation: KeyedOperation {
     /// One that lags behind would show what was there before.
     var mayAskReplica: Bool { false }
     var maximumUnitCount: Int { Self.keysPerUnit }
+    var mayOverlap: Bool { true }
 
     func valuesPerReply(unitCount: Int) -> Int { 1 }
     func key(of key: CacheKey) -> String { key.string }
@@ -47,16 +48,14 @@ struct TraceOperation: KeyedOperation {
     func decode(
         _ replies: ArraySlice<RESPValue>, of unit: ArraySlice<CacheKey>, into traces: inout [RemoteTrace]
     ) throws(CacheError) {
-        let runs = runs(unit)
-        guard replies.count == unit.count + runs.count else { throw .redisUnexpectedReply() }
+        guard replies.count > unit.count else { throw .redisUnexpectedReply() }
+        let end = replies.startIndex + unit.count
         var tail = replies.startIndex
-        var position = tail + unit.count
-        for run in runs {
-            guard case .array(let records) = replies[position], records.count == run.count else {
-                if case .error(let text) = replies[position] { throw .redisReply(text) }
+        for reply in replies[end...] {
+            guard case .array(let records) = reply, tail + records.count <= end else {
+                if case .error(let text) = reply { throw .redisReply(text) }
                 throw .redisUnexpectedReply()
             }
-            position += 1
             for record in records {
                 var hasValue = false
                 if case .bulkString(let bytes) = replies[tail] { hasValue = !bytes.isEmpty }
@@ -67,5 +66,6 @@ struct TraceOperation: KeyedOperation {
                 tail += 1
             }
         }
+        guard tail == end else { throw .redisUnexpectedReply() }
     }
 }

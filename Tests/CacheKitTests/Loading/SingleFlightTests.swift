@@ -1,4 +1,5 @@
 import CacheKitTesting
+import Foundation
 import Synchronization
 import Testing
 
@@ -7,8 +8,8 @@ import Testing
 struct SingleFlightTests {
     private struct Failure: Error, Equatable {}
 
-    @Test func `many callers share one action`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `many callers share one action`(startsInPlace: Bool) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let gate = Gate()
         let runs = Counter()
         let callers = (0..<100).map { _ in
@@ -27,8 +28,8 @@ struct SingleFlightTests {
         #expect(flights.count == 0)
     }
 
-    @Test func `keys do not wait for each other`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `keys do not wait for each other`(startsInPlace: Bool) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let gate = Gate()
         let slow = Task {
             try await flights.run(1) {
@@ -42,8 +43,10 @@ struct SingleFlightTests {
         #expect(try await slow.value == 1)
     }
 
-    @Test func `a cancelled caller leaves at once and the others get the value`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `a cancelled caller leaves at once and the others get the value`(
+        startsInPlace: Bool
+    ) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let gate = Gate()
         let wasCancelled = Counter()
         @Sendable func call() -> Task<Int, any Error> {
@@ -67,8 +70,10 @@ struct SingleFlightTests {
         #expect(wasCancelled.value == 0)
     }
 
-    @Test func `the last one to leave cancels the action, and the key is free`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `the last one to leave cancels the action, and the key is free`(
+        startsInPlace: Bool
+    ) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let clock = ManualClock()
         let callers = (0..<5).map { _ in
             Task {
@@ -86,8 +91,10 @@ struct SingleFlightTests {
         #expect(try await flights.run(1) { 2 } == 2)
     }
 
-    @Test func `who comes while an abandoned action still ends starts afresh`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `who comes while an abandoned action still ends starts afresh`(
+        startsInPlace: Bool
+    ) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let gate = Gate()
         let first = Task {
             try await flights.run(1) {
@@ -114,8 +121,10 @@ struct SingleFlightTests {
         #expect(try await caller.value == 2)
     }
 
-    @Test func `an error reaches everyone and the key is free`() async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `an error reaches everyone and the key is free`(startsInPlace: Bool)
+        async throws
+    {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let gate = Gate()
         let callers = (0..<20).map { _ in
             Task {
@@ -131,8 +140,9 @@ struct SingleFlightTests {
         #expect(try await flights.run(1) { 3 } == 3)
     }
 
-    @Test func `a caller that is cancelled already starts nothing`() async {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [false, true]) func `a caller that is cancelled already starts nothing`(startsInPlace: Bool) async
+    {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let runs = Counter()
         let gate = Gate()
         let caller = Task {
@@ -148,11 +158,17 @@ struct SingleFlightTests {
         #expect(runs.value == 0)
     }
 
+    @Test func `an action that starts in place needs no other thread until it waits`() async throws {
+        let flights = SingleFlight<Int, Bool>(startsInPlace: true)
+        let thread = pthread_self()
+        #expect(try await flights.run(1) { pthread_equal(pthread_self(), thread) != 0 })
+    }
+
     /// Every call must end (a leaked continuation would hang the test) with its value or, if it was cancelled, with
     /// `CancellationError`; one resumed twice traps.
-    @Test(arguments: [UInt64(61), 62, 63, 64])
-    func `a storm of callers and cancellations leaves nothing behind`(seed: UInt64) async throws {
-        let flights = SingleFlight<Int, Int>()
+    @Test(arguments: [UInt64(61), 62, 63, 64], [false, true])
+    func `a storm of callers and cancellations leaves nothing behind`(seed: UInt64, startsInPlace: Bool) async throws {
+        let flights = SingleFlight<Int, Int>(startsInPlace: startsInPlace)
         let running = Counter()
         var random = SeededRandom(seed: seed)
         for _ in 0..<60 {

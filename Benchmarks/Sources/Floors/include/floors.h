@@ -55,3 +55,8 @@ int floor_redis_append_get(floor_redis *redis, const void *key, size_t key_count
 int floor_redis_values(floor_redis *redis, size_t count, size_t value_count);
 // Sends the pipeline and reads one reply to `GET`: 1 for a value, 0 for none, -1 on failure.
 int floor_redis_found(floor_redis *redis);
+// Walks all keys by `SCAN` with that `COUNT`; how many it was told of, -1 on failure.
+int64_t floor_redis_scan(floor_redis *redis, int count);
+
+// Gives what the allocator keeps of freed memory back to the system, where it can.
+void floor_memory_give_back(void);

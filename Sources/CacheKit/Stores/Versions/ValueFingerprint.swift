@@ -58,7 +58,8 @@ public struct ValueFingerprint: Hashable, Sendable {
         return (try? Self(of: value, form: .plain)) == self
     }
 
-    private init(loading bytes: UnsafeRawBufferPointer, at offset: Int) {
+    /// A fingerprint from the 16 bytes at an offset; whoever calls has checked the length.
+    package init(loading bytes: UnsafeRawBufferPointer, at offset: Int) {
         high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
     }
