@@ -48,7 +48,8 @@ extension Cache {
     /// it, though nobody may have noticed yet. What to think of that is left until marks were compared.
     private func recordsMayBeLost(_ question: RemoteQuestion, _ view: RemoteView) -> Bool {
         guard let synchronizer else { return false }
-        guard let row = question.row?.entry, row.version > .unknown, view.record == nil else {
+        guard let row = question.row?.entry, row.version > .unknown, Self.isSuspicious(view, beside: row, clock.now())
+        else {
             unverified.trusts(question.hash)
             return synchronizer.mayHaveLost(question.key, since: nil)
         }
@@ -60,6 +61,12 @@ extension Cache {
         }
         suspectLoss(of: question.key)
         return true
+    }
+
+    /// A change whose life is over may have ended before it was sent, or have been there.
+    private static func isSuspicious(_ view: RemoteView, beside row: StoredEntry, _ now: Timestamp) -> Bool {
+        guard let record = view.record else { return true }
+        return record.version < row.version && row.origin == .local && !row.isTombstone && !row.isLive(at: now)
     }
 
     private func suspectLoss(of key: CacheKey) {

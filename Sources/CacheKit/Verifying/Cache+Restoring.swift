@@ -14,7 +14,9 @@ extension Cache {
         let node = try await local.sendingState().node
         var pushes: [BucketPush] = []
         for row in rows where row.entry.version.isReal {
-            guard let write = try Self.write(row.key, row.entry, now) else { continue }
+            guard
+                let write = try Self.write(row.key, row.entry, tombstoneLifetime: configuration.tombstoneLifetime, now)
+            else { continue }
             // No mark is expected, and none is moved: this is none of what the engine keeps count of.
             pushes.append(
                 BucketPush(
@@ -35,17 +37,24 @@ extension Cache {
     }
 
     private static func write(
-        _ key: CacheKey, _ entry: StoredEntry, _ now: Timestamp
+        _ key: CacheKey, _ entry: StoredEntry, tombstoneLifetime: Duration, _ now: Timestamp
     ) throws(CacheError) -> VersionedWrite? {
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
+        var end = entry.expiresAt
         if let value = entry.value {
-            guard entry.expiresAt > now else { return nil }
-            action = .put(value, timeToLive: now.duration(to: entry.expiresAt))
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
+            if entry.expiresAt > now {
+                action = .put(value, timeToLive: now.duration(to: entry.expiresAt))
+            } else {
+                // What was read had been there, so what it replaced must not show again.
+                guard entry.origin == .remote else { return nil }
+                action = .expire
+                end = now.advanced(by: tombstoneLifetime)
+            }
         }
         return VersionedWrite(
             key: key, action: action, version: entry.version, fingerprint: fingerprint, base: entry.base, isLate: true,
-            isTooOld: false, acceptsAbsence: true, isResend: true, recordExpiresAt: entry.expiresAt)
+            isTooOld: false, acceptsAbsence: true, isResend: true, recordExpiresAt: end)
     }
 }

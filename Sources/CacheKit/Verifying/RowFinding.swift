@@ -43,10 +43,9 @@ enum RowFinding: Sendable, Equatable {
         return deleted(record)
     }
 
-    /// What expired before it was sent is told from a delete by its fingerprint: only whoever wrote it can send it again.
     private static func deleted(_ record: RemoteRecord) -> RowFinding {
-        record.fingerprint == .none
-            ? .deleted(record.version, forgottenAt: record.expiresAt) : .gone(after: record.version.floor)
+        let version = record.versionOfDelete
+        return version.isReal ? .deleted(version, forgottenAt: record.expiresAt) : .gone(after: version)
     }
 
     private static func weigh(
@@ -88,13 +87,6 @@ enum RowFinding: Sendable, Equatable {
         return isThisValue && record.expiresAt > now
             ? .stands(until: nil) : .gone(after: record.version.floor)
     }
-}
-
-extension Version {
-    /// Below the version itself and above those with an older stamp.
-    fileprivate var floor: Version { Version(stamp: stamp, node: 0) }
-    /// Whether somebody gave it to a change.
-    var isReal: Bool { node != 0 }
 }
 
 extension StoredEntry {

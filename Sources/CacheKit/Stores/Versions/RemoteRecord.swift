@@ -26,6 +26,12 @@ public struct RemoteRecord: Hashable, Sendable {
     }
 }
 
+extension RemoteRecord {
+    /// The version of a delete. What expired before it was sent has the fingerprint of a value: only whoever wrote it can send that
+    /// again, so others keep where it stands in the order, and no version.
+    var versionOfDelete: Version { fingerprint == .none ? version : version.floor }
+}
+
 /// What the remote holds for a key, read at one moment.
 public struct RemoteView: Sendable {
     /// Value and remaining life; `nil` if there is none.
@@ -38,7 +44,7 @@ public struct RemoteView: Sendable {
     /// The version of what is there; ``Version/unknown`` where somebody without versions wrote it, and where a value is missing.
     public var version: Version {
         guard let record else { return .unknown }
-        guard let entry else { return record.kind == .tombstone ? record.version : .unknown }
+        guard let entry else { return record.kind == .tombstone ? record.versionOfDelete : .unknown }
         return record.kind == .value && record.fingerprint.isOf(entry.value) ? record.version : .unknown
     }
 

@@ -11,6 +11,12 @@ public struct Version: Hashable, Comparable, Sendable {
     /// Below every version: of a value that nobody gave one.
     public static let unknown = Version(stamp: 0, node: 0)
 
+    /// Below the version itself and above those with an older stamp; no change has it.
+    var floor: Version { Version(stamp: stamp, node: 0) }
+
+    /// Whether a change has it.
+    var isReal: Bool { node != 0 }
+
     /// A version from its two halves.
     public init(stamp: UInt64, node: UInt64) {
         self.stamp = stamp
