@@ -121,4 +121,10 @@ extension SyncStateMachine {
         settlingMarks = nil
         if stop == nil { succeed() }
     }
+
+    /// Everything so far has an outcome: what failed on the way is over.
+    mutating func succeed() {
+        lastError = heldBack.error
+        backoff.reset()
+    }
 }

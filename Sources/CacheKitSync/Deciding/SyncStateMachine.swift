@@ -49,7 +49,7 @@ struct SyncStateMachine: Sendable {
 
     let configuration: SyncConfiguration
     let policies: PolicyTable
-    private var backoff: Backoff
+    var backoff: Backoff
     var changeBound: BatchBound
     var byteBound: BatchBound
     /// What waits for shards that are away.
@@ -311,11 +311,5 @@ struct SyncStateMachine: Sendable {
         let wait = backoff.next(fraction: fraction)
         // A wrong password is not mended by asking often: the longest wait, until then or until someone pushes by hand.
         return .retry(after: error.needsOperator ? backoff.longest : wait)
-    }
-
-    /// Everything so far has an outcome: what failed on the way is over.
-    mutating func succeed() {
-        lastError = heldBack.error
-        backoff.reset()
     }
 }
