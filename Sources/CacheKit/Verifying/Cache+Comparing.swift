@@ -14,12 +14,15 @@ extension Cache {
     ///   - rowsPerSecond: At most so many; `nil` for as fast as it goes.
     ///   - progress: Told after each page what was found so far.
     /// - Returns: What was found; ``RemoteComparison/next`` is not `nil` only if the task was cancelled.
-    /// - Throws: ``CacheError/Code/invalidConfiguration`` without both tiers; what the stores throw.
+    /// - Throws: ``CacheError/Code/invalidConfiguration`` without both tiers; ``CacheError/Code/missingMasterKey``
+    ///   where a relay key is to open values; what the stores throw.
     public func compareWithRemote(
         from cursor: RowCursor? = nil, prefix: String = "", opening share: Double = 0, rowsPerSecond: Int? = nil,
         progress: (RemoteComparison) -> Void = { _ in }
     ) async throws(CacheError) -> RemoteComparison {
         try lifecycle.requireOpen()
+        // What differs is told without a key; whether it opens is not.
+        if share > 0 { try sealer.requireKey() }
         guard let local, let remote else { throw .notBothTiers() }
         var report = RemoteComparison()
         let start = clock.uptime()

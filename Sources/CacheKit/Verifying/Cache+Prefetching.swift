@@ -21,7 +21,7 @@ extension Cache {
     public func prefetch(
         prefix: String, keysPerSecond: Int? = nil, progress: (Prefetch) -> Void = { _ in }
     ) async throws(CacheError) -> Prefetch {
-        try lifecycle.requireOpen()
+        try requireValues()
         guard let local, let remote else { throw .notBothTiers() }
         var report = Prefetch()
         var bound = PrefetchBound(keysPerSecond: keysPerSecond)

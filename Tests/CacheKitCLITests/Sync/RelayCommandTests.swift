@@ -51,6 +51,9 @@ struct RelayCommandTests {
         let replay = try #require(try await scene.objects("sync replay --policy report").first)
         #expect(replay["sent"] as? Int == replay["already"] as? Int, "\(replay)")
         #expect(replay["already"] as? Int ?? 0 >= 1)
+        // What a relay can tell of Redis without opening anything, it tells.
+        let verified = try await relay(scene, "sync verify --json")
+        #expect(try verified.objects().first?["same"] as? Int ?? 0 >= 1, "\(verified.output)\(verified.errors)")
         // With the key it goes.
         let sent = try await scene.run("sync parked send --all")
         #expect(sent.status == 0, "\(sent.errors)")
@@ -94,6 +97,12 @@ struct RelayCommandTests {
         }
         for name in ["copy.db", "second.key"] {
             #expect(!FileManager.default.fileExists(atPath: scene.tool.path(name)), "\(name)")
+        }
+        // These have a report of how far they came, too.
+        for command in ["sync pull", "sync pull --pin users:", "sync verify --open", "sync verify --sample 0.5"] {
+            let outcome = try await relay(scene, command)
+            #expect(outcome.status == 7, "\(command): \(outcome.status) \(outcome.errors)")
+            #expect(outcome.errorLines.count == 1 && outcome.errors.contains("give the master key"), "\(command)")
         }
         // The names are no secret to it.
         let listed = try await relay(scene, "list --json").objects()
