@@ -50,7 +50,7 @@ extension Cache {
             let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
             let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
             let sequences = try await local.commit(changes)
-            for (change, sequence) in zip(changes, sequences) { keep(change, sequence) }
+            for (change, sequence) in zip(changes, sequences) { keep(change, sequence, now) }
             if let synchronizer {
                 synchronizer.wake()
                 if lifecycle.shouldWarnAboutNotRunning() {
@@ -67,7 +67,7 @@ extension Cache {
             // Nothing numbers these: whoever comes to the shard last, came last.
             for change in changes {
                 let hash = Hash128(change.key)
-                if let entry = MemoryEntry(change, .zero) {
+                if let entry = MemoryEntry(change, .zero, now) {
                     memory.shard(hash).put(hash, entry)
                 } else {
                     memory.shard(hash).remove(hash)
@@ -77,9 +77,9 @@ extension Cache {
     }
 
     /// Puts a committed change into memory, or takes a deleted key out of it.
-    private func keep(_ change: LocalChange, _ sequence: ChangeSequence) {
+    private func keep(_ change: LocalChange, _ sequence: ChangeSequence, _ now: Timestamp) {
         let hash = Hash128(change.key)
-        if let entry = MemoryEntry(change, sequence) {
+        if let entry = MemoryEntry(change, sequence, now) {
             memory.shard(hash).put(hash, entry)
         } else {
             memory.shard(hash).invalidate(hash, below: sequence)
@@ -95,7 +95,7 @@ extension Cache {
         let writes = changes.map { change in
             RemoteWrite(
                 key: change.key,
-                action: change.value.map { .put($0, timeToLive: now.duration(to: change.expiresAt)) } ?? .delete)
+                action: change.value.map { .put($0, timeToLive: now.duration(to: change.staleAt)) } ?? .delete)
         }
         var failure: CacheError?
         var results: [RemoteWriteResult] = []
@@ -110,7 +110,7 @@ extension Cache {
         for (index, hash) in hashes.enumerated() {
             if failure == nil, case .failed(let error) = results[index] { failure = error }
             // After a failure nobody knows what the remote holds: memory must ask again.
-            let entry = failure == nil ? MemoryEntry(changes[index], .zero) : nil
+            let entry = failure == nil ? MemoryEntry(changes[index], .zero, now) : nil
             let stripe = memory.stripe(hash)
             guard let ticket = tickets[stripe] else { continue }
             tickets[stripe] = memory.shard(hash).end(hash, entry, ticket: ticket)
@@ -121,10 +121,10 @@ extension Cache {
 
 extension MemoryEntry {
     /// The entry that a put leaves; `nil` for a delete.
-    fileprivate init?(_ change: LocalChange, _ sequence: ChangeSequence) {
+    fileprivate init?(_ change: LocalChange, _ sequence: ChangeSequence, _ now: Timestamp) {
         guard let value = change.value else { return nil }
         self.init(
             bytes: value, form: change.form, mode: change.mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
-            sequence: sequence)
+            writtenAt: now, sequence: sequence)
     }
 }

@@ -61,7 +61,8 @@ public final class Cache: Sendable {
         let sealer = try ValueSealer(
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
-            fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
+            fallback: NamespacePolicy(
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
         self.sealer = sealer
         self.registry = registry
         // What changed in the remote before now was not heard of.
@@ -96,10 +97,14 @@ public final class Cache: Sendable {
     /// - Parameters:
     ///   - ttl: How long values live; the configuration's default where left out.
     ///   - mode: Native, or interop to share values with other CacheKit SDKs.
+    ///   - loading: How values are loaded, refreshed, and served when no new one is to be had; the configuration's where left out.
     public func namespace<Value: Codable & Sendable>(
-        _ name: String, of type: Value.Type = Value.self, ttl: Duration? = nil, mode: NamespaceMode = .native
+        _ name: String, of type: Value.Type = Value.self, ttl: Duration? = nil, mode: NamespaceMode = .native,
+        loading: LoadingPolicy? = nil
     ) -> Namespace<Value> {
-        Namespace(cache: self, name: name, ttl: ttl, mode: mode, codec: Self.codec(for: type))
+        let policy = NamespacePolicy(
+            mode: mode, ttl: ttl ?? configuration.defaultTTL, loading: loading ?? configuration.loading)
+        return Namespace(cache: self, name: name, policy: policy, codec: Self.codec(for: type))
     }
 
     /// A typed handle for physical keys, whatever namespace they are in.

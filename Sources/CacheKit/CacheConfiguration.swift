@@ -8,6 +8,9 @@ public struct CacheConfiguration: Sendable {
     public var defaultTTL: Duration = .seconds(3600)
     /// How keys outside every declared namespace are laid out. Default native.
     public var defaultMode: NamespaceMode = .native
+    /// How values are loaded, refreshed, and served when no new one is to be had, where a namespace does not say it. Default:
+    /// by one caller at a time in the process, and nothing else.
+    public var loading = LoadingPolicy()
     /// The largest encoded value, in bytes of MessagePack. Default 16 MiB, at most 512 MiB.
     public var maximumValueBytes: Int = 16 << 20
     /// The memory tier.
@@ -44,6 +47,9 @@ public struct CacheConfiguration: Sendable {
             defaultTTL >= .milliseconds(1) && defaultTTL <= Self.maximumTTL,
             "defaultTTL lies between one millisecond and ten years")
         try check((1...(512 << 20)).contains(maximumValueBytes), "maximumValueBytes lies between 1 and 512 MiB")
+        for problem in NamespacePolicy(mode: defaultMode, ttl: defaultTTL, loading: loading).problems {
+            try check(false, problem)
+        }
         try check(memory.maximumBytes >= 0, "memory.maximumBytes is not negative")
         try check((1...1024).contains(memory.shards), "memory.shards lies between 1 and 1,024")
         try check(tombstoneLifetime > .zero, "tombstoneLifetime is positive")

@@ -18,11 +18,10 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.problem = nil
     }
 
-    init(cache: Cache, name: String, ttl: Duration?, mode: NamespaceMode, codec: ValueCodec<Value>) {
+    init(cache: Cache, name: String, policy: NamespacePolicy, codec: ValueCodec<Value>) {
         self.cache = cache
         self.name = name
         self.codec = codec
-        let policy = NamespacePolicy(mode: mode, ttl: ttl ?? cache.configuration.defaultTTL)
         do {
             try cache.registry.declare(name, policy)
             problem = nil

@@ -60,15 +60,17 @@ public struct StoredEntry: Sendable {
     public var sequence: ChangeSequence
     /// Written here or read from the remote.
     public var origin: EntryOrigin
-    /// When it stops being served; for a tombstone, when it may be forgotten.
+    /// When it is no longer kept; for a tombstone, when it may be forgotten.
     public var expiresAt: Timestamp
-    /// When it becomes stale, at or before `expiresAt`.
+    /// When its life ends, here and at the remote: at or before `expiresAt`, and between the two it is a stale value.
     public var staleAt: Timestamp
     /// Values, beside this one, that the remote is known to hold perhaps: the last one acknowledged or read, and one that may
     /// have been sent since.
     public var base: [ValueFingerprint]
     /// Whether somebody decided that it is sent however old it is: it is not set aside for its age again.
     public var isSentAtAnyAge: Bool
+    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` is empty then.
+    public var isNegative: Bool
     /// Bytes of a value that whoever opened the store has no key for; `value` is empty then, and says nothing. `nil` else.
     public var withheldByteCount: Int?
 
@@ -76,7 +78,7 @@ public struct StoredEntry: Sendable {
     public init(
         value: [UInt8]?, form: ValueForm, mode: NamespaceMode, version: Version, sequence: ChangeSequence,
         origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = [],
-        isSentAtAnyAge: Bool = false, withheldByteCount: Int? = nil
+        isSentAtAnyAge: Bool = false, isNegative: Bool = false, withheldByteCount: Int? = nil
     ) {
         self.value = value
         self.form = form
@@ -88,6 +90,7 @@ public struct StoredEntry: Sendable {
         self.staleAt = staleAt
         self.base = base
         self.isSentAtAnyAge = isSentAtAnyAge
+        self.isNegative = isNegative
         self.withheldByteCount = withheldByteCount
     }
 
@@ -96,6 +99,12 @@ public struct StoredEntry: Sendable {
 
     /// Whether this is a versioned delete.
     public var isTombstone: Bool { value == nil }
+
+    /// Moves the end of its life, and how long it is kept, to another time.
+    public mutating func move(by difference: Duration) {
+        staleAt = staleAt.advanced(by: difference)
+        expiresAt = expiresAt.advanced(by: difference)
+    }
 }
 
 /// A put or delete that a caller wants committed.
@@ -108,15 +117,17 @@ public struct LocalChange: Sendable {
     public var form: ValueForm
     /// How `value` is laid out.
     public var mode: NamespaceMode
-    /// When the value stops being served; for a delete, when its tombstone may be forgotten.
+    /// When the value is no longer kept; for a delete, when its tombstone may be forgotten.
     public var expiresAt: Timestamp
-    /// When the value becomes stale; `expiresAt` where nothing else is said.
+    /// When the value's life ends; `expiresAt` where nothing else is said.
     public var staleAt: Timestamp
+    /// Whether this is a negative result: `value` is empty, and only a ``RemoteFill`` may say it.
+    public var isNegative: Bool
 
     /// A put, or with a `nil` value a delete.
     public init(
         key: CacheKey, value: [UInt8]?, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp,
-        staleAt: Timestamp? = nil
+        staleAt: Timestamp? = nil, isNegative: Bool = false
     ) {
         self.key = key
         self.value = value
@@ -124,6 +135,7 @@ public struct LocalChange: Sendable {
         self.mode = mode
         self.expiresAt = expiresAt
         self.staleAt = staleAt ?? expiresAt
+        self.isNegative = isNegative
     }
 }
 

@@ -74,11 +74,12 @@ final class RowWriter {
         var fingerprint: KeyFingerprint?
         if value != nil, case .sealed(let used) = change.form { fingerprint = used }
         let tag = (value ?? []).withUnsafeBytes { RowMetadata.tag(of: $0) }
-        let metadata = RowMetadata(
+        var metadata = RowMetadata(
             mode: change.mode, version: version, sequence: sequence, origin: origin,
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
             isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
             valueDigest: hashed.digest, base: base, key: change.key.string)
+        metadata.isNegative = change.isNegative
         try put(metadata, value, hashed.hash, in: place, accessedAt: now.milliseconds)
     }
 
