@@ -60,7 +60,7 @@ let package = Package(
                 "CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
-        .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "COpenSSL"]),
+        .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "CacheKitSync", "COpenSSL"]),
         .executableTarget(
             name: "CacheKitCLI",
             dependencies: [
@@ -91,6 +91,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ]),
+        .testTarget(
+            name: "CacheKitTestingTests", dependencies: ["CacheKit", "CacheKitSync", "CacheKitTesting"]),
         // The engine on simulated machines, in virtual time; `make simulate` runs the program.
         .target(
             name: "Simulation",

@@ -2,6 +2,9 @@ public import CacheKit
 import Synchronization
 
 /// A clock that stands still until it is told to move.
+///
+/// A test of something that waits lets it begin to wait first, with ``waitForSleepers(_:)``: time that passes before that is
+/// not counted.
 public final class ManualClock: CacheClock {
     private struct Sleeper {
         let id: UInt64
@@ -13,7 +16,20 @@ public final class ManualClock: CacheClock {
         var now: Timestamp
         var uptime = Duration.zero
         var sleepers: [Sleeper] = []
+        var watchers: [Watcher] = []
         var nextID: UInt64 = 0
+
+        mutating func takeContentWatchers() -> [Watcher] {
+            let content = watchers.filter { $0.count <= sleepers.count }
+            watchers.removeAll { $0.count <= sleepers.count }
+            return content
+        }
+    }
+
+    private struct Watcher {
+        let id: UInt64
+        let count: Int
+        let continuation: CheckedContinuation<Void, any Error>
     }
 
     private let state: Mutex<State>
@@ -49,21 +65,52 @@ public final class ManualClock: CacheClock {
         for sleeper in due { sleeper.continuation.resume() }
     }
 
-    /// Waits until time has been moved far enough.
-    public func sleep(for duration: Duration) async throws {
-        let id = state.withLock { state -> UInt64 in
+    /// Waits until at least so many tasks sleep on this clock, so that time can be moved on with all of them.
+    ///
+    /// - Throws: `CancellationError` when the task is cancelled: give a test that may wait in vain a time limit.
+    public func waitForSleepers(_ count: Int) async throws {
+        let id = nextID()
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let outcome = state.withLock { state -> Result<Void, any Error>? in
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    if state.sleepers.count >= count { return .success(()) }
+                    state.watchers.append(Watcher(id: id, count: count, continuation: continuation))
+                    return nil
+                }
+                if let outcome { continuation.resume(with: outcome) }
+            }
+        } onCancel: {
+            let watcher = state.withLock { state -> Watcher? in
+                guard let index = state.watchers.firstIndex(where: { $0.id == id }) else { return nil }
+                return state.watchers.remove(at: index)
+            }
+            watcher?.continuation.resume(throwing: CancellationError())
+        }
+    }
+
+    private func nextID() -> UInt64 {
+        state.withLock { state in
             state.nextID += 1
             return state.nextID
         }
+    }
+
+    /// Waits until time has been moved far enough.
+    public func sleep(for duration: Duration) async throws {
+        let id = nextID()
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
+                var content: [Watcher] = []
                 let outcome = state.withLock { state -> Result<Void, any Error>? in
                     if Task.isCancelled { return .failure(CancellationError()) }
                     if duration <= .zero { return .success(()) }
                     state.sleepers.append(
                         Sleeper(id: id, wakesAt: state.uptime + duration, continuation: continuation))
+                    content = state.takeContentWatchers()
                     return nil
                 }
+                for watcher in content { watcher.continuation.resume() }
                 if let outcome { continuation.resume(with: outcome) }
             }
         } onCancel: {

@@ -230,14 +230,14 @@ struct SyncEngineTests {
     @Test func `a local store that fails is backed off from and logged once`() async throws {
         let engine = engine()
         try await local.commit([put("a")])
-        local.setReadFailure(CacheError(.storeBusy, "busy"))
+        local.setOutage(.busy, on: [.reads, .feed])
         let run = Run(engine)
         for _ in 0..<10 {
             #expect(await eventually { clock.sleeperCount == 1 })
             clock.advance(by: .seconds(60))
         }
         #expect(log.texts(.warning).count == 1)
-        local.setReadFailure(nil)
+        local.setOutage(nil)
         #expect(await drive { await backlog() == 0 })
         await run.end()
     }

@@ -188,7 +188,7 @@ struct CacheCoherenceTests {
         try await world.local.commitAsAnotherProcess([
             LocalChange(key: key, value: nil, form: .plain, mode: .native, expiresAt: world.clock.now())
         ])
-        world.local.failNextFeed(CacheError(.storeBusy, "busy"))
+        world.local.failNext(.busy, on: .feed)
         world.clock.advance(by: .milliseconds(50))
         #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 3 })
         #expect(world.cache.memoryEntry(for: key) != nil)
@@ -205,7 +205,7 @@ struct CacheCoherenceTests {
         let run = Task { await world.cache.run() }
         #expect(await eventually { world.clock.sleeperCount == 3 })
         try await world.local.commitAsAnotherProcess([])
-        world.local.failNextFeed(CacheError(code, "broken"))
+        world.local.failNext(.error(CacheError(code, "broken")), on: .feed)
         world.clock.advance(by: .milliseconds(50))
         #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 3 })
         #expect(try world.cache.memoryEntry(for: CacheKey("n:k")) == nil)

@@ -72,7 +72,7 @@ struct CacheFailureTests {
         let world = try await World(.localOnly)
         let numbers = world.namespace("n", of: Int.self)
         try await numbers.set(1, for: "k")
-        world.local.setFailure(CacheError(.diskFull, "full"))
+        world.local.setOutage(.diskFull, on: .writes)
         #expect(await code { try await numbers.set(2, for: "k") } == .diskFull)
         #expect(await code { try await numbers.delete("k") } == .diskFull)
         #expect(try await numbers.get("k") == 1)
@@ -84,7 +84,7 @@ struct CacheFailureTests {
         let world = try await World(.allTiers)
         let other = try await World(.remoteOnly, beside: world)
         try await other.namespace("n", of: Int.self).set(7, for: "k")
-        world.local.setFailure(CacheError(.diskFull, "full"))
+        world.local.setOutage(.diskFull, on: .writes)
         #expect(try await world.namespace("n", of: Int.self).get("k") == 7)
         #expect(world.cache.statistics.storeFailures == 1)
     }

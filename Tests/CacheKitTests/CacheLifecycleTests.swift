@@ -128,7 +128,7 @@ struct CacheLifecycleTests {
     @Test func `health names the tier that does not answer`() async throws {
         let world = try await World(.allTiers)
         world.remote.setOutage(CacheError(.remoteTimeout, "slow"))
-        world.local.setReadFailure(CacheError(.storeBusy, "busy"))
+        world.local.setOutage(.busy, on: [.reads, .feed])
         let health = await world.cache.health()
         #expect(health.warnings.count == 2)
         guard case .unavailable(let remote) = health.remote, case .unavailable(let local) = health.local else {
@@ -143,7 +143,7 @@ struct CacheLifecycleTests {
         let world = try await World(.localOnly)
         let run = Task { await world.cache.run() }
         #expect(await eventually { world.clock.sleeperCount == 3 })
-        world.local.setReadFailure(CacheError(.inputOutput, "broken"))
+        world.local.setOutage(.inputOutput, on: [.reads, .feed])
         for _ in 0..<20 {
             world.clock.advance(by: .milliseconds(50))
             #expect(await eventually { world.clock.sleeperCount == 3 })

@@ -105,7 +105,7 @@ struct GetOrSetTests {
     @Test(arguments: [CacheError.Code.diskFull, .inputOutput, .readOnlyStore, .storeBusy, .backPressure])
     func `a loaded value is returned although the store can't keep it`(trouble: CacheError.Code) async throws {
         let world = try await World(.localOnly)
-        world.local.setFailure(CacheError(trouble, "trouble"))
+        world.local.setOutage(.error(CacheError(trouble, "trouble")), on: .writes)
         let numbers = world.namespace("n", of: Int.self)
         #expect(try await numbers.getOrSet("k") { 7 } == 7)
         #expect(world.cache.statistics.storeFailures == 1)

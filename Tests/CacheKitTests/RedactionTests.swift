@@ -45,7 +45,7 @@ struct RedactionTests {
             _ = await push.value
         }
         world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
-        world.local.setFailure(CacheError(.diskFull, "full"))
+        world.local.setOutage(.diskFull, on: .writes)
         await attempt { _ = try await texts.getOrSet("\(marker)-new") { marker } }
         await attempt { try await texts.delete(key) }
         for warning in await world.cache.health().warnings { said.add(warning) }

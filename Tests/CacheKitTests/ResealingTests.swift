@@ -96,10 +96,10 @@ struct ResealingTests {
 
     @Test func `a process that is away from its key's time logs it, and goes on`() async throws {
         let world = try await World(.localOnly, keyring: both)
-        world.local.setReadFailure(CacheError(.wrongMasterKey, "superseded"))
+        world.local.setOutage(.error(CacheError(.wrongMasterKey, "superseded")), on: [.reads, .feed])
         let run = Task { await world.cache.run() }
         #expect(await eventually { world.log.texts(.error).contains { $0.contains("re-sealing fails") } })
-        world.local.setReadFailure(nil)
+        world.local.setOutage(nil)
         run.cancel()
         await run.value
     }

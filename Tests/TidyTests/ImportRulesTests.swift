@@ -44,7 +44,7 @@ struct ImportRulesTests {
         "CacheKitSync": ["CacheKit", "CacheKitCore", "Logging"],
         "CacheKitSQLite": ["CacheKit", "CacheKitCore", "CSQLite", "Migrations", "Logging"],
         "CacheKitRedis": ["CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", "Logging", "DequeModule"],
-        "CacheKitTesting": ["CacheKit", "CacheKitCore", "COpenSSL"],
+        "CacheKitTesting": ["CacheKit", "CacheKitCore", "CacheKitSync", "COpenSSL"],
         "CacheKitCLI": [
             "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "ArgumentParser", "Logging",
             "ServiceLifecycle", "UnixSignals", "Foundation",

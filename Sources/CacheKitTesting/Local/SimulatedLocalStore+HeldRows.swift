@@ -4,7 +4,7 @@ import CacheKitCore
 extension SimulatedLocalStore {
     /// Rows without their values, in the order of their changes.
     public func heldRows(after cursor: RowCursor?, limit: Int) async throws(CacheError) -> HeldRows {
-        try using { state in
+        try await using { state in
             var page = HeldRows()
             let after = ChangeSequence(UInt64(cursor?.position ?? 0))
             let rows = state.file.rows.filter { $0.value.sequence > after }
@@ -44,6 +44,6 @@ extension SimulatedLocalStore {
 
     /// How many rows stand under changes up to one.
     public func rowCount(through sequence: ChangeSequence) async throws(CacheError) -> Int {
-        try using { state in state.file.rows.values.count { $0.sequence <= sequence } }
+        try await using { state in state.file.rows.values.count { $0.sequence <= sequence } }
     }
 }

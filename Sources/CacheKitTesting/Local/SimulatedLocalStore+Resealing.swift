@@ -6,7 +6,7 @@ extension SimulatedLocalStore {
     public func rows(
         sealedUnderOtherThan fingerprint: KeyFingerprint, after cursor: RowCursor?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> ResealStep {
-        try using { state in
+        try await using { state in
             var step = ResealStep()
             var bytes = 0
             let start = ChangeSequence(UInt64(cursor?.position ?? 0))
@@ -31,7 +31,7 @@ extension SimulatedLocalStore {
     /// Replaces values where nothing changed meanwhile.
     @discardableResult
     public func reseal(_ values: [ResealedValue]) async throws(CacheError) -> [Bool] {
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             values.map { resealed in
                 guard let row = state.file.rows[resealed.key], row.sequence == resealed.expected,
                     state.file.isReplaceable(row), case .sealed(let used) = row.form, used != resealed.fingerprint

@@ -6,7 +6,7 @@ extension SimulatedLocalStore {
     public func changesSetAside(
         _ kind: SetAsideChange.Kind, after: ChangeSequence, limit: Int
     ) async throws(CacheError) -> ReviewPage<SetAsideChange> {
-        try using { state in
+        try await using { state in
             let all = state.file.setAside(kind).filter { $0.sequence > after }
             return Self.page(all, limit, \.sequence)
         }
@@ -23,7 +23,7 @@ extension SimulatedLocalStore {
     public func requeue(
         _ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]
     ) async throws(CacheError) -> [ReviewOutcome] {
-        try decide(kind, changes) { file, change in
+        try await decide(kind, changes) { file, change in
             guard var row = file.rows[change.key], row.sequence == change.sequence else { return .superseded }
             file.sequence += 1
             row.sequence = ChangeSequence(file.sequence)
@@ -37,7 +37,7 @@ extension SimulatedLocalStore {
     public func drop(
         _ kind: SetAsideChange.Kind, _ changes: [ChangeSequence]
     ) async throws(CacheError) -> [ReviewOutcome] {
-        try decide(kind, changes) { file, change in
+        try await decide(kind, changes) { file, change in
             guard var row = file.rows[change.key], row.sequence == change.sequence else { return .done }
             row.origin = .remote
             row.version = .unknown
@@ -52,8 +52,8 @@ extension SimulatedLocalStore {
     private func decide(
         _ kind: SetAsideChange.Kind, _ changes: [ChangeSequence],
         _ decision: (inout SimulatedFile, SetAsideChange) -> ReviewOutcome
-    ) throws(CacheError) -> [ReviewOutcome] {
-        try using(writing: true) { state in
+    ) async throws(CacheError) -> [ReviewOutcome] {
+        try await using(.writes) { state in
             var outcomes: [ReviewOutcome] = []
             for sequence in changes {
                 guard let change = state.file.setAside(kind).first(where: { $0.sequence == sequence }) else {
@@ -71,7 +71,7 @@ extension SimulatedLocalStore {
 
     /// What lost, in order.
     public func conflicts(after: ChangeSequence, limit: Int) async throws(CacheError) -> ReviewPage<KeptConflict> {
-        try using { state in
+        try await using { state in
             let all = state.file.conflicts.filter { $0.change.entry.sequence > after }.map { conflict in
                 KeptConflict(
                     key: conflict.change.key, loss: conflict.loss, lostAt: conflict.lostAt,
@@ -84,12 +84,12 @@ extension SimulatedLocalStore {
 
     /// What lost, whole.
     public func loser(_ change: ChangeSequence) async throws(CacheError) -> Change? {
-        try using { state in state.file.conflicts.first { $0.change.entry.sequence == change }?.change }
+        try await using { state in state.file.conflicts.first { $0.change.entry.sequence == change }?.change }
     }
 
     /// Forgets losers.
     public func forget(losers changes: [ChangeSequence]) async throws(CacheError) -> [ReviewOutcome] {
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             changes.map { change in
                 let index = state.file.conflicts.firstIndex { $0.change.entry.sequence == change }
                 guard let index else { return .missing }
@@ -102,7 +102,7 @@ extension SimulatedLocalStore {
     /// Commits losers anew.
     public func reinstate(_ losers: [Reinstatement]) async throws(CacheError) -> [ReviewOutcome] {
         let now = clock.now()
-        return try using(writing: true) { state in
+        return try await using(.writes) { state in
             losers.map { loser in
                 let key = loser.change.key
                 let index = state.file.conflicts.firstIndex {
@@ -118,12 +118,12 @@ extension SimulatedLocalStore {
     }
 
     /// How sending went.
-    public func sendingProgress() async throws(CacheError) -> SendingProgress { try using { $0.file.progress } }
+    public func sendingProgress() async throws(CacheError) -> SendingProgress { try await using { $0.file.progress } }
 
     /// Keeps the last failure.
     public func note(sendingFailure error: CacheError) async throws(CacheError) {
         let now = clock.now()
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             state.file.progress.lastFailure = .init(at: now, code: error.code.description, message: error.message)
         }
     }

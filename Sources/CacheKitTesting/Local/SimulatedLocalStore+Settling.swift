@@ -5,7 +5,7 @@ import Synchronization
 extension SimulatedLocalStore {
     /// Who sends, and how far it got.
     public func sendingState() async throws(CacheError) -> SendingState {
-        try using { state in
+        try await using { state in
             SendingState(
                 node: state.file.node, watermark: state.file.watermark,
                 sentThrough: max(state.file.sentThrough, state.file.watermark), marks: state.file.marks,
@@ -15,7 +15,7 @@ extension SimulatedLocalStore {
 
     /// Notes what may reach the remote.
     public func beginSending(through sequence: ChangeSequence, fence: [UInt8]?) async throws(CacheError) {
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             state.file.sentThrough = max(state.file.sentThrough, sequence)
             if let fence { state.file.fence = fence }
             state.synced = state.file
@@ -26,7 +26,7 @@ extension SimulatedLocalStore {
     @discardableResult
     public func settle(_ settlement: Settlement) async throws(CacheError) -> Int {
         let now = clock.now()
-        return try using(writing: true) { state throws(CacheError) in
+        return try await using(.writes) { state throws(CacheError) in
             guard settlement.through.number <= state.file.sequence else {
                 throw CacheError(
                     .invalidArgument, "the watermark can't pass the last change; settle what the feed gave")
@@ -51,21 +51,25 @@ extension SimulatedLocalStore {
     }
 
     /// Changes overwritten above the watermark.
-    public func supersededCount() async throws(CacheError) -> Int { try using { $0.file.superseded } }
+    public func supersededCount() async throws(CacheError) -> Int { try await using { $0.file.superseded } }
 
     /// Settled changes, for sending again.
     public func settledChanges(
         after: ChangeSequence, through: ChangeSequence, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
-        let last = try using { min(through, $0.file.watermark) }
-        let setAside = try using { state in
-            Set(state.file.deadLetters.map(\.sequence) + state.file.parked.map(\.sequence))
+        let found = try await using { state -> (feed: [Change]?, last: ChangeSequence, setAside: Set<ChangeSequence>) in
+            (
+                state.feed(after: after, origin: .local, limit: .max, byteLimit: .max),
+                min(through, state.file.watermark),
+                Set(state.file.deadLetters.map(\.sequence) + state.file.parked.map(\.sequence))
+            )
         }
+        guard let feed = found.feed else { throw Self.tampered }
         var changes: [Change] = []
         var bytes = 0
-        for change in try await self.changes(after: after, origin: .local, limit: .max, byteLimit: .max) {
-            guard change.entry.sequence <= last else { break }
-            if setAside.contains(change.entry.sequence) { continue }
+        for change in feed {
+            guard change.entry.sequence <= found.last else { break }
+            if found.setAside.contains(change.entry.sequence) { continue }
             bytes += change.entry.value?.count ?? 0
             if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
             changes.append(change)
@@ -77,7 +81,7 @@ extension SimulatedLocalStore {
     @discardableResult
     public func resolve(_ resolutions: [Resolution]) async throws(CacheError) -> [Bool] {
         let now = clock.now()
-        return try using(writing: true) { state in
+        return try await using(.writes) { state in
             return resolutions.map { resolution in
                 let key = resolution.winner.key
                 guard let row = state.file.rows[key], row.sequence == resolution.sequence else { return false }
@@ -95,7 +99,7 @@ extension SimulatedLocalStore {
 
     /// Gives changes other versions.
     public func restamp(_ stamps: [Restamp], at now: Timestamp) async throws(CacheError) -> [Version?] {
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             var setBack = HybridLogicalClock()
             var highest: UInt64 = 0
             let isAhead = Version(stamp: state.file.clock.last, node: 0).time > now.advanced(by: .seconds(1))
@@ -128,7 +132,7 @@ extension SimulatedLocalStore {
 
     /// Draws another node id.
     public func reidentify() async throws(CacheError) -> UInt64 {
-        try using(writing: true) { state in
+        try await using(.writes) { state in
             state.file.node = state.nodes.next() | 1
             state.file.marks = nil
             state.file.fence = nil

@@ -3,16 +3,15 @@ public import CacheKitCore
 import Synchronization
 
 /// A local store in memory with the promises of a real one, but for surviving the process; what would be on disk is its
-/// ``SimulatedFile``.
-public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
+/// ``SimulatedFile``. Fails on demand.
+///
+/// It is closed with the cache that it was given to; another one on its ``file`` holds what it held.
+public final class SimulatedLocalStore: LocalStore, LocalStoreProvider, FailsOnDemand {
     struct State {
         var file: SimulatedFile
         /// The file as it would be found after a power cut.
         var synced: SimulatedFile
         var nodes: SeededRandom
-        var failure: CacheError?
-        var readFailure: CacheError?
-        var feedFailure: CacheError?
         var altered: Set<CacheKey> = []
         var isClosed = false
         var hasForeignCommits = false
@@ -35,6 +34,8 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     let state: Mutex<State>
     let clock: any CacheClock
     let isRelaxed: Bool
+    /// What it was told to do wrong.
+    public let failures: FailurePlan
 
     /// A store on a file, an empty one unless another is given.
     ///
@@ -46,6 +47,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     ) {
         self.clock = clock
         self.isRelaxed = isRelaxed
+        failures = FailurePlan(clock: clock)
         state = Mutex(State(file: file, synced: file, nodes: SeededRandom(seed: seed)))
     }
 
@@ -73,15 +75,6 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         }
     }
 
-    /// While set, commits and fills throw it.
-    public func setFailure(_ error: CacheError?) { state.withLock { $0.failure = error } }
-
-    /// While set, reads of rows, feed and watermark throw it.
-    public func setReadFailure(_ error: CacheError?) { state.withLock { $0.readFailure = error } }
-
-    /// Lets the next read of the feed throw.
-    public func failNextFeed(_ error: CacheError) { state.withLock { $0.feedFailure = error } }
-
     /// Whether it was closed.
     public var isClosed: Bool { state.withLock { $0.isClosed } }
 
@@ -102,14 +95,14 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// What is held for each key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?] {
-        let entries = try using { state in
+        let entries = try await using { state in
             state.altered.isDisjoint(with: keys) ? keys.map { state.file.rows[$0] } : nil
         }
         guard let entries else { throw Self.tampered }
         return entries
     }
 
-    private static var tampered: CacheError {
+    static var tampered: CacheError {
         CacheError(.tamperedStore, "a row of the store does not authenticate; run 'cachekit doctor'")
     }
 
@@ -117,7 +110,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     @discardableResult
     public func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
         let now = clock.now()
-        return try using(writing: true) { state in
+        return try await using(.writes) { state in
             return changes.map { change in
                 state.altered.remove(change.key)
                 if let row = state.file.rows[change.key], state.file.isPending(row) { state.file.superseded += 1 }
@@ -129,21 +122,26 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// Every call goes through here: a store that was told to fail, or is closed, says so and changes nothing.
     func using<Result>(
-        writing: Bool = false, _ body: (inout sending State) throws(CacheError) -> sending Result
-    ) throws(CacheError) -> Result {
-        try state.withLock { state throws(CacheError) in
-            if state.isClosed { throw CacheError(.shutdown, "the store was closed; open it again") }
-            if let failure = writing ? state.failure : state.readFailure { throw failure }
+        _ call: StoreCalls = .reads, _ body: (inout sending State) throws(CacheError) -> sending Result
+    ) async throws(CacheError) -> Result {
+        if isClosed { throw Self.closed }
+        let failure = try await failures.before(call)
+        let result = try state.withLock { state throws(CacheError) in
+            if state.isClosed { throw Self.closed }
             defer { if !isRelaxed { state.synced = state.file } }
             return try body(&state)
         }
+        if let failure { throw failure }
+        return result
     }
+
+    private static var closed: CacheError { CacheError(.shutdown, "the store was closed; open it again") }
 
     /// Keeps values from the remote where nothing changed meanwhile.
     @discardableResult
     public func fill(_ fills: [RemoteFill]) async throws(CacheError) -> [Bool] {
         let now = clock.now()
-        return try using(writing: true) { state in
+        return try await using(.writes) { state in
             fills.map { fill in
                 let row = state.file.rows[fill.change.key]
                 guard row?.sequence == fill.expected, row.map({ state.file.isReplaceable($0) }) ?? true else {
@@ -160,39 +158,18 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     public func changes(
         after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int
     ) async throws(CacheError) -> [Change] {
-        try takeFeedFailure()
-        let changes: [Change]? = try using { state in
+        let changes = try await using(.feed) { state in
             // What the pusher is given has been synced.
             state.synced = state.file
-            var bytes = 0
-            var changes: [Change] = []
-            let rows = state.file.rows.filter {
-                $0.value.sequence > after && (origin == nil || $0.value.origin == origin)
-            }
-            for (key, entry) in rows.sorted(by: { $0.value.sequence < $1.value.sequence }) {
-                bytes += entry.value?.count ?? 0
-                if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
-                if state.altered.contains(key) { return changes.isEmpty ? nil : changes }
-                changes.append(Change(key: key, entry: entry))
-            }
-            return changes
+            return state.feed(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
         }
         guard let changes else { throw Self.tampered }
         return changes
     }
 
-    private func takeFeedFailure() throws(CacheError) {
-        let failure = state.withLock { state in
-            defer { state.feedFailure = nil }
-            return state.feedFailure
-        }
-        if let failure { throw failure }
-    }
-
     /// The feed without values.
     public func changedKeys(after: ChangeSequence, limit: Int) async throws(CacheError) -> ChangedKeys {
-        try takeFeedFailure()
-        return try using { state in
+        try await using(.feed) { state in
             let rows = state.file.rows.filter { $0.value.sequence > after }
                 .sorted { $0.value.sequence < $1.value.sequence }
             let page = rows.prefix(limit)
@@ -207,15 +184,15 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// The highest sequence.
     public func lastSequence() async throws(CacheError) -> ChangeSequence {
-        try using { ChangeSequence($0.file.sequence) }
+        try await using { ChangeSequence($0.file.sequence) }
     }
 
     /// The watermark.
-    public func watermark() async throws(CacheError) -> ChangeSequence { try using { $0.file.watermark } }
+    public func watermark() async throws(CacheError) -> ChangeSequence { try await using { $0.file.watermark } }
 
     /// What waits.
     public func backlog() async throws(CacheError) -> Backlog {
-        try using { state in
+        try await using { state in
             let pending = state.file.rows.values.filter { state.file.isPending($0) }
             return Backlog(
                 changes: pending.count, bytes: pending.reduce(0) { $0 + ($1.value?.count ?? 0) },
@@ -225,21 +202,18 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// Whether ``commitAsAnotherProcess(_:)`` was called since the last time.
     public func hasForeignCommits() async throws(CacheError) -> Bool {
-        try using { state in
+        try await using { state in
             defer { state.hasForeignCommits = false }
             return state.hasForeignCommits
         }
     }
 
-    /// Nothing to sweep; fails only once closed.
-    public func maintain() async throws(CacheError) -> Bool {
-        if isClosed { throw CacheError(.shutdown, "the store was closed; open it again") }
-        return false
-    }
+    /// Nothing to sweep.
+    public func maintain() async throws(CacheError) -> Bool { try await using(.upkeep) { _ in false } }
 
     /// The lease, once at a time.
     public func acquirePusherLease() async throws(CacheError) -> (any PusherLease)? {
-        try using { state in
+        try await using { state in
             guard state.lease == nil else { return nil }
             state.leaseCount += 1
             state.lease = state.leaseCount
@@ -248,12 +222,12 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
     }
 
     /// Whether anybody has it.
-    public func isPusherLeaseHeld() async throws(CacheError) -> Bool { try using { $0.lease != nil } }
+    public func isPusherLeaseHeld() async throws(CacheError) -> Bool { try await using { $0.lease != nil } }
 
     /// What is held.
     public func statistics() async throws(CacheError) -> LocalStoreStatistics {
         let backlog = try await backlog()
-        return try using { state in
+        return try await using { state in
             var statistics = LocalStoreStatistics(
                 entries: state.file.rows.values.filter { !$0.isTombstone }.count,
                 tombstones: state.file.rows.values.filter(\.isTombstone).count,
@@ -276,4 +250,20 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
 
     /// Every later call throws ``CacheError/Code/shutdown``.
     public func close() async { state.withLock { $0.isClosed = true } }
+}
+
+extension SimulatedLocalStore.State {
+    /// `nil` where the first row to give does not authenticate.
+    func feed(after: ChangeSequence, origin: EntryOrigin?, limit: Int, byteLimit: Int) -> [Change]? {
+        var bytes = 0
+        var changes: [Change] = []
+        let rows = file.rows.filter { $0.value.sequence > after && (origin == nil || $0.value.origin == origin) }
+        for (key, entry) in rows.sorted(by: { $0.value.sequence < $1.value.sequence }) {
+            bytes += entry.value?.count ?? 0
+            if changes.count == limit || (!changes.isEmpty && bytes > byteLimit) { break }
+            if altered.contains(key) { return changes.isEmpty ? nil : changes }
+            changes.append(Change(key: key, entry: entry))
+        }
+        return changes
+    }
 }

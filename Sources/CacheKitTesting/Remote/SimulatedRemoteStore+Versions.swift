@@ -31,7 +31,7 @@ extension SimulatedRemoteStore {
 
     /// The marks of a node.
     public func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
-        try asking { held, _ in buckets.map { .success(held.buckets[$0]?.marks[node]) } }
+        try await asking { held, _ in buckets.map { .success(held.buckets[$0]?.marks[node]) } }
     }
 
     /// Value, life and record of each key.
@@ -67,16 +67,16 @@ extension SimulatedRemoteStore {
 
     /// The clock that the store was given.
     public func survey() async throws(CacheError) -> RemoteSurvey {
-        try asking { _, now in RemoteSurvey(time: now, evictsRecords: false) }
+        try await asking { _, now in RemoteSurvey(time: now, evictsRecords: false) }
     }
 
     /// Removes ended records, a bucket at a time.
     public func sweep(
         bucket: Int, from cursor: UInt64, endedBefore time: Timestamp
     ) async throws(CacheError) -> SweepStep {
-        try changing { held in SweepStep(next: 0, removed: held.sweep(bucket: bucket, endedBefore: time)) }
+        try await changing { held, _ in SweepStep(next: 0, removed: held.sweep(bucket: bucket, endedBefore: time)) }
     }
 
     /// There are no connections.
-    public func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try asking { _, _ in [1] } }
+    public func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try await asking { _, _ in [1] } }
 }

@@ -2,12 +2,13 @@ public import CacheKit
 public import CacheKitCore
 import Synchronization
 
-/// A remote store in memory that fails when it is told to.
-public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
+/// A remote store in memory, with the promises of a real one. Fails on demand, loses what it holds, and is written to by others.
+///
+/// Caches that share it are nodes of one remote. The first of them that is shut down closes it, like a connection; ``reopen()``
+/// opens it again, with all that it holds.
+public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider, FailsOnDemand {
     private struct State {
         var held = VersionedCells()
-        var outage: CacheError?
-        var outageAfterApplying = false
         var refused: [CacheKey: CacheError] = [:]
         var batches = 0
         var reads = 0
@@ -17,18 +18,6 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
         var writeHook: Hook?
         var following: RemoteFollowing?
         var follower: Follower?
-
-        /// What every call throws at the moment.
-        var refusal: CacheError? {
-            isClosed ? CacheError(.shutdown, "the remote was closed; open it again") : outage
-        }
-
-        /// Refuses a question while there is an outage that is not only of replies to writes.
-        mutating func refuse() throws(CacheError) {
-            guard let refusal, isClosed || !outageAfterApplying else { return }
-            refusedQuestions += 1
-            throw refusal
-        }
     }
 
     /// Runs while a reply is on its way.
@@ -39,18 +28,13 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     private let state = Mutex(State())
     private let clock: any CacheClock
+    /// What it was told to do wrong.
+    public let failures: FailurePlan
 
     /// An empty remote.
     public init(clock: any CacheClock) {
         self.clock = clock
-    }
-
-    /// While set, every call throws it. With `afterApplying`, writes take effect first: the lost reply.
-    public func setOutage(_ error: CacheError?, afterApplying: Bool = false) {
-        state.withLock {
-            $0.outage = error
-            $0.outageAfterApplying = afterApplying
-        }
+        failures = FailurePlan(clock: clock)
     }
 
     /// Refuses writes of one key; `nil` ends it.
@@ -82,10 +66,16 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     /// When a key expires.
     public func expiry(of key: CacheKey) -> Timestamp? { state.withLock { $0.held.cells[key]?.expiresAt } }
 
-    /// Writes a key as another SDK would.
+    /// Writes a key as another SDK would, without a version.
     public func put(_ value: [UInt8], for key: CacheKey, expiresAt: Timestamp?) {
         state.withLock { $0.held.cells[key] = VersionedCells.Cell(value: value, expiresAt: expiresAt) }
     }
+
+    /// Loses a key and keeps what it knows of its version, as eviction does.
+    public func evict(_ key: CacheKey) { state.withLock { $0.held.cells[key] = nil } }
+
+    /// Loses everything, versions too: an emptied server, or one that came back without its data.
+    public func loseEverything() { state.withLock { $0.held = VersionedCells() } }
 
     /// How many keys are held.
     public var count: Int { state.withLock { $0.held.cells.count } }
@@ -106,15 +96,31 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     func reading<Answer: Sendable>(
         _ body: @Sendable (VersionedCells, Timestamp) -> Answer
     ) async throws(CacheError) -> Answer {
-        let now = clock.now()
-        let result: Result<Answer, CacheError> = state.withLock { state in
-            state.reads += 1
-            if let outage = state.refusal { return .failure(outage) }
-            return .success(body(state.held, now))
-        }
+        state.withLock { $0.reads += 1 }
+        let outcome = await outcome(.reads) { (held: inout VersionedCells, _, now) in body(held, now) }
         await state.withLock { $0.readHook }?()
-        return try result.get()
+        return try outcome.get()
     }
+
+    /// What came of a call, at the moment at which it takes effect.
+    private func outcome<Answer: Sendable>(
+        _ call: StoreCalls, _ body: @Sendable (inout VersionedCells, [CacheKey: CacheError], Timestamp) -> Answer
+    ) async -> Result<Answer, CacheError> {
+        do throws(CacheError) {
+            if isClosed { throw Self.closed }
+            let failure = try await failures.before(call)
+            let now = clock.now()
+            let answer = try state.withLock { state throws(CacheError) in
+                if state.isClosed { throw Self.closed }
+                return body(&state.held, state.refused, now)
+            }
+            return failure.map { .failure($0) } ?? .success(answer)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static var closed: CacheError { CacheError(.shutdown, "the remote was closed; open it again") }
 
     /// Whether each key is held.
     public func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
@@ -125,7 +131,7 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     public func keys(
         withPrefix prefix: String, after cursor: RemoteKeyCursor?
     ) async throws(CacheError) -> RemoteKeyPage {
-        try asking { held, now in
+        try await asking(.reads) { held, now in
             let names = held.cells.keys.filter { key in
                 key.string.hasPrefix(prefix) && held.entry(key, at: now) != nil
                     && cursor.map { Array(key.string.utf8).lexicographicallyPrecedes($0.bytes) == false } ?? true
@@ -161,37 +167,26 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     func writing<Answer: Sendable>(
         _ body: @Sendable (inout VersionedCells, [CacheKey: CacheError], Timestamp) -> Answer
     ) async throws(CacheError) -> Answer {
-        let now = clock.now()
-        let result: Result<Answer, CacheError> = state.withLock { state in
-            state.batches += 1
-            if let outage = state.refusal, !state.outageAfterApplying { return .failure(outage) }
-            let answer = body(&state.held, state.refused, now)
-            if let outage = state.outage { return .failure(outage) }
-            return .success(answer)
-        }
+        state.withLock { $0.batches += 1 }
+        let outcome = await outcome(.writes, body)
         await state.withLock { $0.writeHook }?()
-        return try result.get()
+        return try outcome.get()
     }
 
     /// Asks without changing anything.
     func asking<Answer: Sendable>(
-        _ body: @Sendable (VersionedCells, Timestamp) -> Answer
-    ) throws(CacheError) -> Answer {
-        let now = clock.now()
-        return try state.withLock { state throws(CacheError) in
-            try state.refuse()
-            return body(state.held, now)
-        }
+        _ call: StoreCalls = .upkeep, _ body: @Sendable (VersionedCells, Timestamp) -> Answer
+    ) async throws(CacheError) -> Answer {
+        try await changing(call) { held, now in body(held, now) }
     }
 
     /// Changes something that is no write of anybody's.
     func changing<Answer: Sendable>(
-        _ body: @Sendable (inout VersionedCells) -> Answer
-    ) throws(CacheError) -> Answer {
-        try state.withLock { state throws(CacheError) in
-            try state.refuse()
-            return body(&state.held)
-        }
+        _ call: StoreCalls = .upkeep, _ body: @Sendable (inout VersionedCells, Timestamp) -> Answer
+    ) async throws(CacheError) -> Answer {
+        let outcome = await outcome(call) { (held: inout VersionedCells, _, now) in body(&held, now) }
+        if case .failure = outcome { state.withLock { $0.refusedQuestions += 1 } }
+        return try outcome.get()
     }
 
     /// How many questions an outage refused.
@@ -205,7 +200,8 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// Whether the remote answers.
     public func ping() async throws(CacheError) {
-        if let outage = state.withLock({ $0.refusal }) { throw outage }
+        let outcome: Result<Void, CacheError> = await outcome(.reads) { _, _, _ in }
+        try outcome.get()
     }
 
     /// Tells of what ``tell(_:)`` is given; unlike a real store it begins with nothing.
@@ -220,6 +216,9 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
 
     /// What it was told to say.
     public var following: RemoteFollowing { state.withLock { $0.following ?? .absent } }
+
+    /// Opens it again for a next cache, with all that it holds.
+    public func reopen() { state.withLock { $0.isClosed = false } }
 
     /// Every later call throws ``CacheError/Code/shutdown``.
     public func close() async { state.withLock { $0.isClosed = true } }

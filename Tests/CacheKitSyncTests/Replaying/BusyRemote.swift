@@ -4,17 +4,17 @@ import CacheKitTesting
 import Synchronization
 
 /// A remote at which something else happens just before a push arrives, and that does not take too many changes at a time.
-final class BusyRemote: RemoteStore {
+final class BusyRemote: ForwardingRemoteStore {
     private struct State {
         var hook: (@Sendable () async -> Void)?
         var most = Int.max
         var pushed: [Int] = []
     }
 
-    private let remote: SimulatedRemoteStore
+    let base: SimulatedRemoteStore
     private let state = Mutex(State())
 
-    init(_ remote: SimulatedRemoteStore) { self.remote = remote }
+    init(_ remote: SimulatedRemoteStore) { base = remote }
 
     /// Runs once, before the next push; `nil` for nothing.
     func beforeNextPush(_ hook: (@Sendable () async -> Void)?) { state.withLock { $0.hook = hook } }
@@ -37,30 +37,6 @@ final class BusyRemote: RemoteStore {
             return count > state.most
         }
         if isTooMuch { throw CacheError(.remoteTimeout, "no answer came in time") }
-        return try await remote.push(pushes)
+        return try await base.push(pushes)
     }
-
-    var bucketCount: Int { remote.bucketCount }
-    func bucket(of key: CacheKey) -> Int { remote.bucket(of: key) }
-    func survey() async throws(CacheError) -> RemoteSurvey { try await remote.survey() }
-    func marks(of node: UInt64, in buckets: [Int]) async throws(CacheError) -> [Result<UInt64?, CacheError>] {
-        try await remote.marks(of: node, in: buckets)
-    }
-    func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] { try await remote.glance(keys) }
-    func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] { try await remote.inspect(keys) }
-    func sweep(bucket: Int, from cursor: UInt64, endedBefore time: Timestamp) async throws(CacheError) -> SweepStep {
-        try await remote.sweep(bucket: bucket, from: cursor, endedBefore: time)
-    }
-    func fence(_ note: [UInt8]?) async throws(CacheError) -> [UInt8] { try await remote.fence(note) }
-    func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] { try await remote.read(keys) }
-    func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage {
-        try await remote.keys(withPrefix: prefix, after: cursor)
-    }
-    func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] { try await remote.contains(keys) }
-    func write(_ writes: [RemoteWrite]) async throws(CacheError) -> [RemoteWriteResult] {
-        try await remote.write(writes)
-    }
-    func trace(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteTrace] { try await remote.trace(keys) }
-    func ping() async throws(CacheError) { try await remote.ping() }
-    func close() async { await remote.close() }
 }

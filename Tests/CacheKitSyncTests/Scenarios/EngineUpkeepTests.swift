@@ -144,14 +144,14 @@ struct EngineUpkeepTests {
         let tasks = Notes<Task<SyncStatus, Never>>()
         scene.remote.setWriteHook { [scene] in
             scene.remote.setWriteHook(nil)
-            node.local.setFailure(CacheError(.diskFull, "full"))
+            node.local.setOutage(.diskFull, on: .writes)
             while tasks.all.isEmpty { await Task.yield() }
             tasks.all.first?.cancel()
         }
         let task = Task { await node.push() }
         tasks.add(task)
         #expect(await task.value.backlog.changes == 1)
-        node.local.setFailure(nil)
+        node.local.setOutage(nil)
         await node.push()
         #expect(try scene.value("k") == [1])
         #expect(node.outcomes.applied == 1)

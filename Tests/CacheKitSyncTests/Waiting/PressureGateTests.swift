@@ -51,7 +51,7 @@ struct PressureGateTests {
     }
 
     @Test func `without bounds nothing is asked of the store`() async throws {
-        local.setReadFailure(CacheError(.storeBusy, "busy"))
+        local.setOutage(.busy, on: [.reads, .feed])
         #expect(try await gate().admit(changes: 1_000_000, bytes: .max) == .commit)
     }
 
