@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test interop fuzz bench crash endurance simulate sanitize format lint install clean
+.PHONY: help deps build demo test interop fuzz bench crash endurance simulate sanitize docs format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -47,6 +47,9 @@ simulate: deps ## Run the sync engine on simulated machines: SEEDS of them (defa
 
 sanitize: deps ## Run the tests under the address and the thread sanitizer
 	@Scripts/sanitize.sh
+
+docs: deps ## Check and build the documentation of the libraries: .build/docs/CacheKit.doccarchive
+	@Scripts/docs.sh
 
 format: ## Format every Swift file in place
 	$(SWIFT) format --in-place --recursive --parallel $(FORMATTED)

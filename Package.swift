@@ -138,6 +138,13 @@ let package = Package(
                 "CacheKitTesting",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        // Everything with everything that can fail, and nothing secret in what is said of it.
+        .testTarget(
+            name: "SecretsTests",
+            dependencies: [
+                "CacheKit", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(
             name: "CacheKitCLITests",
             dependencies: ["CacheKitCLI", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting"]),

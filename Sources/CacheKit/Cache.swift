@@ -12,6 +12,7 @@ public final class Cache: Sendable {
     let remote: (any RemoteStore)?
     let synchronizer: (any Synchronizer)?
     let sealer: ValueSealer
+    let keyHasher: KeyHasher
     let registry: NamespaceRegistry
     let counters = CacheCounters()
     let unverified: UnverifiedRows
@@ -64,6 +65,8 @@ public final class Cache: Sendable {
             fallback: NamespacePolicy(
                 mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
         self.sealer = sealer
+        let keyHasher = try Self.keyHasher(keys, tenant: configuration.tenant)
+        self.keyHasher = keyHasher
         self.registry = registry
         // What changed in the remote before now was not heard of.
         let unverified = UnverifiedRows(isGapOpen: !(local is NoStore) && !(remote is NoStore))
@@ -77,7 +80,8 @@ public final class Cache: Sendable {
                 unverified.everything()
                 memory.unverifyAll()
                 counters.gaps.count()
-            }
+            },
+            hashingKey: { keyHasher.hash($0) }
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
             let form = try sealer.recognise(bytes, key: key, mode: policy.mode)

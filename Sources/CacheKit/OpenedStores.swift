@@ -11,7 +11,7 @@ struct OpenedStores: Sendable {
         _ localProvider: some LocalStoreProvider, _ remoteProvider: some RemoteStoreProvider,
         _ synchronizerProvider: some SynchronizerProvider, _ configuration: CacheConfiguration, _ keys: LocalStoreKeys?,
         _ clock: CorrectedClock, replaced: @escaping @Sendable ([CacheKey]) -> Void,
-        lost: @escaping @Sendable () -> Void,
+        lost: @escaping @Sendable () -> Void, hashingKey: @escaping @Sendable (CacheKey) -> String,
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) async throws(CacheError) {
         if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
@@ -35,7 +35,7 @@ struct OpenedStores: Sendable {
                 synchronizer = try synchronizerProvider.makeSynchronizer(
                     SynchronizerContext(
                         local: local, remote: remote, clock: clock, logger: configuration.logger, replaced: replaced,
-                        lost: lost, checkingValue: checkingValue))
+                        lost: lost, hashingKey: hashingKey, checkingValue: checkingValue))
                 if synchronizer == nil { throw Self.missingSynchronizer }
             }
             lastSequence = try await local?.lastSequence() ?? .zero

@@ -65,6 +65,7 @@ final class SyncEngine: Synchronizer {
     let checkingValue: @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     let replaced: @Sendable ([CacheKey]) -> Void
     let lost: @Sendable () -> Void
+    private let hashingKey: @Sendable (CacheKey) -> String
     let state: Mutex<State>
     private let policies: PolicyTable
     let turn = AsyncTurn()
@@ -82,6 +83,7 @@ final class SyncEngine: Synchronizer {
         checkingValue = context.checkingValue
         replaced = context.replaced
         lost = context.lost
+        hashingKey = context.hashingKey
         self.configuration = configuration
         policies = PolicyTable(configuration.policy, configuration.namespacePolicies)
         gate = PressureGate(configuration.backPressure, context.local, context.clock)
@@ -226,12 +228,19 @@ final class SyncEngine: Synchronizer {
         if let first = settlement.deadLetters.first {
             logger.error(
                 "the remote keeps refusing changes, which were set aside as dead letters",
-                metadata: ["count": "\(settlement.deadLetters.count)", "error": "\(first.reason)"])
+                metadata: [
+                    "count": "\(settlement.deadLetters.count)",
+                    "keys": .hashes(of: settlement.deadLetters.map(\.key), hashingKey),
+                    "error": "\(first.reason)",
+                ])
         }
         if !settlement.parked.isEmpty {
             logger.warning(
                 "changes older than tombstones are kept were set aside; look at the parked changes and send or drop them",
-                metadata: ["count": "\(settlement.parked.count)"])
+                metadata: [
+                    "count": "\(settlement.parked.count)",
+                    "keys": .hashes(of: settlement.parked.map(\.key), hashingKey),
+                ])
         }
     }
 

@@ -31,7 +31,8 @@ extension Cache {
             throw CacheError(
                 .invalidArgument, "a lock's lease is one second to one hour, and the wait for it at most one hour")
         }
-        let lock = RemoteLock(remote: remote, key: key, lease: lease, logger: configuration.logger)
+        let lock = RemoteLock(
+            remote: remote, key: key, lease: lease, logger: configuration.logger, keyHasher: keyHasher)
         return try await lock.hold(until: lock.acquire(wait: wait), body)
     }
 }

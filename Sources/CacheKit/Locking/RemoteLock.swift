@@ -11,16 +11,18 @@ struct RemoteLock: Sendable {
     let key: CacheKey
     let lease: Duration
     let logger: Logger
+    let keyHasher: KeyHasher
     private let token = LockToken()
 
     /// As in the sibling SDKs.
     private static let pollInterval: Duration = .milliseconds(100)
 
-    init(remote: any RemoteLocking, key: CacheKey, lease: Duration, logger: Logger) {
+    init(remote: any RemoteLocking, key: CacheKey, lease: Duration, logger: Logger, keyHasher: KeyHasher) {
         self.remote = remote
         self.key = key
         self.lease = lease
         self.logger = logger
+        self.keyHasher = keyHasher
     }
 
     /// Takes the lock within `wait`; gives the moment until which it is held.
@@ -111,7 +113,8 @@ struct RemoteLock: Sendable {
                 held.extend(to: asked + lease)
             } catch {
                 // The lease goes on for now; if the remote stays away, it ends.
-                logger.debug("a lock was not renewed", metadata: ["error": "\(error)"])
+                logger.debug(
+                    "a lock was not renewed", metadata: ["key": "\(keyHasher.hash(key))", "error": "\(error)"])
             }
         }
         return false
@@ -134,7 +137,8 @@ struct RemoteLock: Sendable {
                 return try await remote.releaseLock(of: key, token)
             } catch {
                 logger.notice(
-                    "a lock was not given back and ends with its lease", metadata: ["error": "\(error)"])
+                    "a lock was not given back and ends with its lease",
+                    metadata: ["key": "\(keyHasher.hash(key))", "error": "\(error)"])
                 return true
             }
         }.value

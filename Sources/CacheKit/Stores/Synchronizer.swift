@@ -185,15 +185,19 @@ public struct SynchronizerContext: Sendable {
     public var replaced: @Sendable ([CacheKey]) -> Void
     /// Told that the remote has lost something, announced or not: what came from it may be gone there.
     public var lost: @Sendable () -> Void
+    /// What the log calls a key, which it never names: see ``Cache/logHash(of:)``.
+    public var hashingKey: @Sendable (CacheKey) -> String
 
     /// What a synchronizer is given.
     public init(
         local: any LocalStore, remote: any RemoteStore, clock: CorrectedClock, logger: Logger,
         replaced: @escaping @Sendable ([CacheKey]) -> Void = { _ in }, lost: @escaping @Sendable () -> Void = {},
+        hashingKey: @escaping @Sendable (CacheKey) -> String = { _ in "#" },
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) {
         self.replaced = replaced
         self.lost = lost
+        self.hashingKey = hashingKey
         self.local = local
         self.remote = remote
         self.clock = clock

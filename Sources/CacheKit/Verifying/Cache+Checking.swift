@@ -180,7 +180,11 @@ extension Cache {
             // A full disk must not keep a value from whoever asked for it, nor let what has gone be served.
             counters.storeFailures.count(takes.count)
             configuration.logger.warning(
-                "what the remote said was not kept in the local store", metadata: ["error": "\(error)"])
+                "what the remote said was not kept in the local store",
+                metadata: [
+                    "keys": .hashes(of: takes.map(\.fill.change.key), logHash(of:)),
+                    "count": "\(takes.count)", "error": "\(error)",
+                ])
             for take in takes {
                 entries[take.index] = MemoryEntry(take.fill)
                 if take.fill.change.value == nil { unverified.absent(questions[take.index].hash, asked: asked) }

@@ -10,7 +10,7 @@ extension Cache {
     ///
     /// - Parameters:
     ///   - prefix: Only keys that begin so; all where empty.
-    ///   - opening: Which share of the remote's values is read whole, opened and compared, 0 to 1.
+    ///   - share: Which share of the remote's values is read whole, opened and compared, 0 to 1.
     ///   - rowsPerSecond: At most so many; `nil` for as fast as it goes.
     ///   - progress: Told after each page what was found so far.
     /// - Returns: What was found; ``RemoteComparison/next`` is not `nil` only if the task was cancelled.

@@ -5,8 +5,8 @@ import Foundation
 /// Master keys, and the keys of entries shared with other SDKs.
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make, rotate and retire master keys, export relay keys, and name entries of other SDKs.",
-        subcommands: [Generate.self, Rotate.self, Retire.self, Export.self, Interop.self])
+        abstract: "Make, rotate and retire master keys, export relay keys, and name entries of other SDKs and of logs.",
+        subcommands: [Generate.self, Rotate.self, Retire.self, Export.self, Interop.self, Hash.self])
 
     /// Prints a new master key.
     struct Generate: ParsableCommand {

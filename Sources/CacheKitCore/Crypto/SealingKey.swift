@@ -3,7 +3,7 @@ import COpenSSL
 /// A 256-bit key that seals and opens bytes by AES-256-GCM; safe from any number of threads.
 ///
 /// Sealed form: `nonce(12) || ciphertext || tag(16)` (protocol section 5). Contexts keep the key schedule between calls
-/// and are cleansed with the key; nonces come from each context's own ``NonceSource``.
+/// and are cleansed with the key; nonces come from each context's own `NonceSource`.
 public final class SealingKey: Sendable {
     /// Bytes that sealing adds: nonce and tag.
     public static let overhead = AESGCM.overhead

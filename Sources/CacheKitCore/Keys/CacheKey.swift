@@ -56,9 +56,11 @@ extension CacheKey {
     }
 }
 
-extension CacheKey: CustomStringConvertible, CustomDebugStringConvertible {
+extension CacheKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Redacted: keys may hold personal data, so logs never show one.
     public var description: String { "CacheKey(\(string.utf8.count) bytes)" }
     /// Redacted, like ``description``.
     public var debugDescription: String { description }
+    /// Empty, so that `dump` shows nothing either.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

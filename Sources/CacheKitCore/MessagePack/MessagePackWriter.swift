@@ -1,6 +1,6 @@
 /// Appends MessagePack to a growing buffer that it owns; the base of hand-written conformances.
 ///
-/// Every header is the shortest one. A ``Double`` is always a float64, a ``Float`` a float32: only native mode may hold
+/// Every header is the shortest one. A `Double` is always a float64, a `Float` a float32: only native mode may hold
 /// float32, and the canonical form turns it into float64. Map entries are a string followed by a value, in the order
 /// they are written. The writer counts values against the headers, so that ``finish()`` refuses a document with
 /// too few or too many. Amortised O(1) per written byte. Source: the MessagePack specification, protocol section 3.

@@ -10,7 +10,7 @@ public struct BackPressure: Sendable, Equatable {
         /// It is refused at once.
         case reject
         /// It is committed, and acknowledged only when the remote has it. Refused after so long, it stays pending; where it lost
-        /// against what the remote holds, or was set aside, the caller is told (``CacheKitCore/CacheError/Code/notApplied``).
+        /// against what the remote holds, or was set aside, the caller is told (``CacheError/Code/notApplied``).
         case writeThrough(timeout: Duration)
     }
 

@@ -1,0 +1,120 @@
+import CacheKit
+import CacheKitTesting
+
+/// Calls everything that a cache can be asked, and hears what it says of it. Results that are values are not heard.
+struct EveryOperation {
+    let cache: Cache
+    let secrets: PlantedSecrets
+    let testimony: Testimony
+    /// What is going on, for whoever reads a complaint.
+    let name: String
+
+    private struct LoaderError: Error {}
+
+    private func attempt<Result>(_ call: String, _ body: () async throws -> Result) async -> Result? {
+        do {
+            return try await body()
+        } catch {
+            testimony.hear("\(call), \(name)", error: error)
+            return nil
+        }
+    }
+
+    /// Does something whose result is a report, and hears that, too.
+    private func report<Result>(_ call: String, _ body: () async throws -> Result) async {
+        if let result = await attempt(call, body) { testimony.hear("\(call), \(name)", result) }
+    }
+
+    func run() async {
+        await readAndWrite()
+        await misuse()
+        await lookBehind()
+        await decide()
+    }
+
+    private func readAndWrite() async {
+        let (key, value) = (secrets.key, secrets.value)
+        let texts = cache.namespace(secrets.namespace, of: String.self)
+        _ = await attempt("set") { try await texts.set(value, for: key) }
+        _ = await attempt("set many") { try await texts.set([key: value, key + "2": value]) }
+        _ = await attempt("get") { try await texts.get(key) }
+        _ = await attempt("get many") { try await texts.get([key, key + "2", key + "3"]) }
+        _ = await attempt("contains") { try await texts.contains(key) }
+        _ = await attempt("contains many") { try await texts.contains([key, key + "2"]) }
+        _ = await attempt("getOrSet") { try await texts.getOrSet(key + "4") { value } }
+        _ = await attempt("a loader that fails") { try await texts.getOrSet(key + "5") { throw LoaderError() } }
+        _ = await attempt("withLock") { try await texts.withLock(for: key, wait: .zero) { 1 } }
+        _ = await attempt("bytes") { try await cache.bytes.set(Array(value.utf8), for: key) }
+        _ = await attempt("documents") { try await cache.documents.set(.string(value), for: key) }
+        _ = await attempt("documents") { try await cache.documents.get(key) }
+        _ = await attempt("delete") { try await texts.delete(key + "2") }
+        _ = await attempt("delete many") { try await texts.delete([key + "3", key + "4"]) }
+    }
+
+    /// What a caller gets wrong, each time with something secret in it.
+    private func misuse() async {
+        let (key, value) = (secrets.key, secrets.value)
+        let numbers = cache.namespace(secrets.namespace, of: Int.self)
+        let texts = cache.namespace(secrets.namespace, of: String.self)
+        _ = await attempt("another type") { try await numbers.get(key) }
+        _ = await attempt("another type") { try await numbers.getOrSet(key) { 1 } }
+        _ = await attempt("a long key") { try await texts.set(value, for: String(repeating: key, count: 100)) }
+        _ = await attempt("a key with NUL") { try await texts.set(value, for: key + "\0") }
+        _ = await attempt("a reserved key") { try await cache.bytes.set([1], for: "ckv:\(key)") }
+        _ = await attempt("a large value") { try await texts.set(String(repeating: value, count: 2_000), for: key) }
+        _ = await attempt("a life of nothing") { try await texts.set(value, for: key, ttl: .zero) }
+        _ = await attempt("a namespace twice") {
+            try await cache.namespace(secrets.namespace, of: Int.self, ttl: .seconds(1)).get(key)
+        }
+        _ = await attempt("a reserved namespace") {
+            try await cache.namespace("ckv:\(secrets.namespace)", of: Int.self).get(key)
+        }
+        _ = await attempt("a bad lease") { try await texts.withLock(for: key, lease: .zero) { 1 } }
+        testimony.hear("a namespace, \(name)", texts)
+        testimony.hear("a key, \(name)", (try? texts.key(key)) as Any)
+    }
+
+    private func lookBehind() async {
+        testimony.hear("the cache, \(name)", cache)
+        testimony.hear("statistics, \(name)", cache.statistics)
+        await report("health") { await cache.health() }
+        await report("the sync status") { try await cache.syncStatus() as Any }
+        await report("a push") { await cache.push(deadline: .milliseconds(300), retrying: false) as Any }
+        await report("local statistics") { try await cache.localStatistics() as Any }
+        await report("reconcile") { try await cache.reconcile() }
+        await report("compareWithRemote") { try await cache.compareWithRemote(opening: 1) }
+        await report("compareMarks") { try await cache.compareMarks() }
+        await report("prefetch") { try await cache.prefetch(prefix: secrets.namespace) }
+        await report("reseal") { try await cache.reseal() }
+        await report("surveyRemote") { try await cache.surveyRemote() as Any }
+        await report("isPushed") { try await cache.isPushed() }
+        await report("localEntries") { try await cache.localEntries(after: .zero, limit: 100).count }
+        var selection = ReplaySelection()
+        selection.state = .all
+        let chosen = selection
+        await report("replay") { try await cache.replay(chosen) as Any }
+        await report("unfinishedReplays") { try await cache.unfinishedReplays().count }
+    }
+
+    private func decide() async {
+        for kind in SetAsideChange.Kind.allCases {
+            let page = await attempt("a list of what was set aside") {
+                try await cache.review.changesSetAside(kind, after: .zero, limit: 100)
+            }
+            guard let page else { continue }
+            for change in page.elements { testimony.hear("what was set aside, \(name)", change) }
+            let numbers = page.elements.map(\.sequence)
+            await report("requeue") { try await cache.review.requeue(kind, numbers) }
+            await report("drop") { try await cache.review.drop(kind, numbers) }
+        }
+        let conflicts = await attempt("conflicts") { try await cache.review.conflicts(after: .zero, limit: 100) }
+        for conflict in conflicts?.elements ?? [] {
+            testimony.hear("a conflict, \(name)", conflict)
+            _ = await attempt("documents of a conflict") { try await cache.documents(ofConflict: conflict.sequence) }
+            await report("a conflict settled") {
+                try await cache.settleConflicts([conflict.sequence], keeping: .local(overwritesLocal: false))
+            }
+        }
+        await report("progress") { try await cache.review.sendingProgress() }
+    }
+}
