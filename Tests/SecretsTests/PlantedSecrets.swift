@@ -11,6 +11,7 @@ struct PlantedSecrets: Sendable {
     let namespace = "plantednamespace"
     let key = "plantedkeyname"
     let value = "plantedvalueofakey"
+    let tag = "plantedtagofavalue"
 
     init(seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -26,7 +27,7 @@ struct PlantedSecrets: Sendable {
     var needles: [(name: String, form: String)] {
         let texts = [
             ("user", user), ("password", password), ("tenant", tenant), ("namespace", namespace), ("key", key),
-            ("value", value),
+            ("value", value), ("tag", tag),
         ]
         let bytes = [("master key", masterKey), ("previous key", previousKey)]
         return texts.map { ($0.0, $0.1) }

@@ -82,6 +82,24 @@ extension LocalStoreConformance {
         try require(try await entry("key", store)?.value == [2], "a key can be put again after a delete")
     }
 
+    func commitComparesAndSets(_ store: any LocalStore) async throws {
+        func expecting(_ key: String, _ value: [UInt8], _ sequence: ChangeSequence) throws -> LocalChange {
+            var change = try put(key, value)
+            change.expected = sequence
+            return change
+        }
+        let first = try await store.commit([put("key", [1]), put("other", [1])])
+        let next = try await store.commit([expecting("key", [2], first[0]), expecting("other", [2], first[0])])
+        try require(next[0] > first[1] && next[1] == .zero, "a change that is not stored has no sequence")
+        try require(try await entry("key", store)?.value == [2], "a change is stored over the one that it expects")
+        try require(try await entry("other", store)?.value == [1], "a change is not stored over another one")
+        let again = try await store.commit([expecting("key", [3], first[0]), expecting("nobody", [3], first[0])])
+        try require(again == [.zero, .zero], "what it expects stands no more, or never did")
+        try require(try await entry("nobody", store) == nil, "a change that is not stored leaves no row")
+        try require(
+            try await feed(store).map(\.entry.value) == [[1], [2]], "a change that is not stored is not in the feed")
+    }
+
     func fillComparesAndSets(_ store: any LocalStore) async throws {
         let absent = RemoteFill(change: try put("key", [1]), expected: nil)
         let other = RemoteFill(change: try put("other", [1]), expected: ChangeSequence(9))

@@ -26,6 +26,8 @@ public struct LocalStoreConformance: Sendable {
         case compactsFeed
         /// A delete leaves a row without a value, in reads and in the feed.
         case keepsTombstones
+        /// A change that expects another one of its key is not stored where that does not stand.
+        case commitComparesAndSets
         /// A value from the remote is stored only over the very row that was seen before.
         case fillComparesAndSets
         /// A value from the remote never replaces a change that waits.
@@ -122,6 +124,7 @@ public struct LocalStoreConformance: Sendable {
         case .versionsGrow: try await versionsGrow(store)
         case .compactsFeed: try await compactsFeed(store)
         case .keepsTombstones: try await keepsTombstones(store)
+        case .commitComparesAndSets: try await commitComparesAndSets(store)
         case .fillComparesAndSets: try await fillComparesAndSets(store)
         case .fillSparesPendingChanges: try await fillSparesPendingChanges(store)
         case .fillKeepsVersions: try await fillKeepsVersions(store)

@@ -48,6 +48,19 @@ extension RemoteStoreConformance {
         try require(try await store.contains(keys) == [false, true], "what has expired does not exist")
     }
 
+    func movesEnds(_ store: any RemoteStore) async throws {
+        func expire(_ key: String, _ life: Duration) throws -> RemoteWrite {
+            RemoteWrite(key: try CacheKey(key), action: .expire(timeToLive: life))
+        }
+        try await write(store, [put("k", [1]), put("short", [2])])
+        try await write(store, [expire("k", .seconds(1_000)), expire("nobody", .seconds(10))])
+        try await write(store, [expire("short", .milliseconds(100))])
+        await pass(.milliseconds(150))
+        let read = try await store.read([CacheKey("k"), CacheKey("nobody"), CacheKey("short")])
+        try require(read.map { $0?.value } == [[1], nil, nil], "a life ends when it is said to")
+        try require(read[0]?.remaining ?? .zero > .seconds(900), "a life is made longer, and the value stays")
+    }
+
     func deletes(_ store: any RemoteStore) async throws {
         try await write(store, [put("a", [1]), put("b", [2])])
         try await write(store, [delete("a"), delete("nobody")])

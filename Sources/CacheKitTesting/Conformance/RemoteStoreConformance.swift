@@ -27,6 +27,8 @@ public struct RemoteStoreConformance: Sendable {
         case keepsLives
         /// What has expired is gone.
         case expiresValues
+        /// A life can be made to end at another time, and nothing comes of that where nothing is.
+        case movesEnds
         /// A delete removes the value, and is no failure where there is none.
         case deletes
         /// Empty lists of keys and writes are answered with empty lists.
@@ -117,6 +119,7 @@ public struct RemoteStoreConformance: Sendable {
         case .writesInOrder: try await writesInOrder(store)
         case .keepsLives: try await keepsLives(store)
         case .expiresValues: try await expiresValues(store)
+        case .movesEnds: try await movesEnds(store)
         case .deletes: try await deletes(store)
         case .takesNothing: try await takesNothing(store)
         case .keepsCallersApart: try await keepsCallersApart(store)

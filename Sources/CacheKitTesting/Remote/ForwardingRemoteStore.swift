@@ -30,6 +30,8 @@ extension ForwardingRemoteStore {
     /// As the store behind it.
     public var warnings: [String] { base.warnings }
     /// As the store behind it.
+    public var breaker: RemoteBreaker { base.breaker }
+    /// As the store behind it.
     public func follow(_ body: @escaping @Sendable (RemoteInvalidation) -> Void) async { await base.follow(body) }
     /// As the store behind it.
     public func close() async { await base.close() }
