@@ -171,8 +171,16 @@ public struct LocalStoreStatistics: Sendable {
 
 /// Configuration that opens a local store; modules add static members such as `.sqlite(path:)`.
 public protocol LocalStoreProvider: Sendable {
+    /// What is wrong with it, all of it, looked at before anything is opened or created; nothing unless a type says more.
+    var problems: [ConfigurationProblem] { get }
+
     /// Opens the store, or gives `nil` where no local tier is wanted.
     func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)?
+}
+
+extension LocalStoreProvider {
+    /// Nothing.
+    public var problems: [ConfigurationProblem] { [] }
 }
 
 /// What the cache tells a local store when it opens it.
