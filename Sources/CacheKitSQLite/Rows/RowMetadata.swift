@@ -18,6 +18,7 @@ struct RowMetadata: Equatable {
     private static let sealedBaseFlag: UInt8 = 8
     private static let anyAgeFlag: UInt8 = 16
     private static let givenUpFlag: UInt8 = 32
+    private static let keptFlag: UInt8 = 64
 
     var mode: NamespaceMode
     var version: Version
@@ -45,6 +46,8 @@ struct RowMetadata: Equatable {
     var isSentAtAnyAge = false
     /// Somebody decided that it is never sent: the value is not the one that the base stands for.
     var isGivenUp = false
+    /// The life of the value begins when it is first sent.
+    var isKeptUntilSent = false
 
     /// The plaintext.
     var encoded: [UInt8] {
@@ -54,6 +57,7 @@ struct RowMetadata: Equatable {
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
             | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
             | (isSentAtAnyAge ? Self.anyAgeFlag : 0) | (isGivenUp ? Self.givenUpFlag : 0)
+            | (isKeptUntilSent ? Self.keptFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -102,6 +106,7 @@ extension RowMetadata {
         hasBaseColumn = flags & Self.sealedBaseFlag == 0
         isSentAtAnyAge = flags & Self.anyAgeFlag != 0
         isGivenUp = flags & Self.givenUpFlag != 0
+        isKeptUntilSent = flags & Self.keptFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)
