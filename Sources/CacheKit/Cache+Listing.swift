@@ -10,12 +10,14 @@ public struct LocalEntry: Sendable {
     public var mode: NamespaceMode
     /// Written here or read from the remote.
     public var origin: EntryOrigin
-    /// When it stops being served; for a delete, when it may be forgotten.
+    /// When its life ends; for a delete, when it may be forgotten.
     public var expiresAt: Timestamp
     /// Bytes as stored; 0 for a delete.
     public var byteCount: Int
     /// Whether this is a delete.
     public var isTombstone: Bool
+    /// Whether it only says that there is no such value.
+    public var isNegative: Bool
     let row: StoredEntry
 }
 
@@ -32,17 +34,17 @@ extension Cache {
         return changes.map { change in
             LocalEntry(
                 key: change.key, sequence: change.entry.sequence, mode: change.entry.mode, origin: change.entry.origin,
-                expiresAt: change.entry.expiresAt,
+                expiresAt: change.entry.staleAt,
                 byteCount: change.entry.withheldByteCount ?? change.entry.value?.count ?? 0,
-                isTombstone: change.entry.isTombstone, row: change.entry)
+                isTombstone: change.entry.isTombstone, isNegative: change.entry.isNegative, row: change.entry)
         }
     }
 
-    /// Opens and decodes a listed row; `nil` for a delete.
+    /// Opens and decodes a listed row; `nil` for a delete and a negative result.
     ///
     /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
     public func document(of entry: LocalEntry) throws(CacheError) -> MessagePackValue? {
-        guard let stored = MemoryEntry(entry.row) else { return nil }
+        guard let stored = MemoryEntry(entry.row), !stored.isNegative else { return nil }
         return try ValueCodec<MessagePackValue>.document.decode(sealer.document(of: stored, key: entry.key))
     }
 

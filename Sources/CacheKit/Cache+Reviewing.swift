@@ -73,7 +73,7 @@ extension Cache {
                 expiresAt: now.advanced(by: configuration.tombstoneLifetime))
         }
         let life = max(
-            .milliseconds(1), min(row.version.time.duration(to: row.expiresAt), CacheConfiguration.maximumTTL))
+            .milliseconds(1), min(row.version.time.duration(to: row.staleAt), CacheConfiguration.maximumTTL))
         let document = try sealer.document(of: stored, key: loser.key)
         let (bytes, form) = try sealer.seal(document, key: loser.key, mode: row.mode)
         return LocalChange(key: loser.key, value: bytes, form: form, mode: row.mode, expiresAt: now.advanced(by: life))

@@ -19,6 +19,7 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let background: BackgroundLoads
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -48,12 +49,15 @@ public final class Cache: Sendable {
         self.configuration = configuration
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        background = BackgroundLoads(
+            limit: configuration.maximumBackgroundLoads, executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
         let sealer = try ValueSealer(
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
-            fallback: NamespacePolicy(mode: configuration.defaultMode, ttl: configuration.defaultTTL))
+            fallback: NamespacePolicy(
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
         self.sealer = sealer
         self.registry = registry
         // What changed in the remote before now was not heard of.
@@ -88,10 +92,14 @@ public final class Cache: Sendable {
     /// - Parameters:
     ///   - ttl: How long values live; the configuration's default where left out.
     ///   - mode: Native, or interop to share values with other CacheKit SDKs.
+    ///   - loading: How values are loaded, refreshed, and served when no new one is to be had; the configuration's where left out.
     public func namespace<Value: Codable & Sendable>(
-        _ name: String, of type: Value.Type = Value.self, ttl: Duration? = nil, mode: NamespaceMode = .native
+        _ name: String, of type: Value.Type = Value.self, ttl: Duration? = nil, mode: NamespaceMode = .native,
+        loading: LoadingPolicy? = nil
     ) -> Namespace<Value> {
-        Namespace(cache: self, name: name, ttl: ttl, mode: mode, codec: Self.codec(for: type))
+        let policy = NamespacePolicy(
+            mode: mode, ttl: ttl ?? configuration.defaultTTL, loading: loading ?? configuration.loading)
+        return Namespace(cache: self, name: name, policy: policy, codec: Self.codec(for: type))
     }
 
     /// A typed handle for physical keys, whatever namespace they are in.

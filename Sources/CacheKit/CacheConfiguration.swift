@@ -9,6 +9,11 @@ public struct CacheConfiguration: Sendable {
     public var defaultTTL: Duration = .seconds(3600)
     /// How keys outside every declared namespace are laid out. Default native.
     public var defaultMode: NamespaceMode = .native
+    /// How values are loaded, refreshed, and served when no new one is to be had, where a namespace does not say it. Default:
+    /// by one caller at a time in the process, and nothing else.
+    public var loading = LoadingPolicy()
+    /// How many loads that nobody waits for run at a time; more are not begun. Default 64, at most 10,000.
+    public var maximumBackgroundLoads = 64
     /// The largest encoded value, in bytes of MessagePack. Default 16 MiB, at most 512 MiB.
     public var maximumValueBytes: Int = 16 << 20
     /// The memory tier.
@@ -43,6 +48,12 @@ public struct CacheConfiguration: Sendable {
         problems.require(
             defaultTTL >= .milliseconds(1) && defaultTTL <= Self.maximumTTL, "defaultTTL",
             text: "must be from one millisecond to ten years")
+        problems += loading.problems.map { $0.within("loading") }
+        problems.require(
+            defaultMode != .interop || loading.slidingLimit == nil, "loading.slidingLimit",
+            text: "needs native mode: what other SDKs read has no room for it")
+        problems.require(
+            (1...10_000).contains(maximumBackgroundLoads), "maximumBackgroundLoads", text: "must be from 1 to 10,000")
         problems.require(
             (1...(512 << 20)).contains(maximumValueBytes), "maximumValueBytes", text: "must be from 1 byte to 512 MiB")
         problems.require(memory.maximumBytes >= 0, "memory.maximumBytes", text: "must not be negative")

@@ -13,7 +13,7 @@ public struct DocumentOpener: Sendable {
     ///
     /// - Throws: ``CacheError/Code/authenticationFailed``, ``CacheError/Code/invalidEnvelope``, ``CacheError/Code/decoding``.
     public func document(of change: Change) throws(CacheError) -> MessagePackValue? {
-        guard let stored = MemoryEntry(change.entry) else { return nil }
+        guard let stored = MemoryEntry(change.entry), !stored.isNegative else { return nil }
         return try ValueCodec<MessagePackValue>.document.decode(sealer.document(of: stored, key: change.key))
     }
 }

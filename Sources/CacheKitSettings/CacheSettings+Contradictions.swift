@@ -42,6 +42,16 @@ extension CacheSettings {
         }
         if !hasDatabase { unused("sqlite", needs: name("database")) }
         if !hasRedis { unusedRedis(&problems) }
+        if cache.loading.isOnePerFile, !hasDatabase {
+            problems.append(
+                "\(name("loading.is_one_per_file")) has no effect without \(name("database")); add it, or take this out"
+            )
+        }
+        if cache.loading.isOnePerFleet, !hasRedis {
+            problems.append(
+                "\(name("loading.is_one_per_fleet")) has no effect without \(name("redis.url")); add it, or take this out"
+            )
+        }
         if !hasDatabase || !hasRedis {
             let missing = [hasDatabase ? nil : name("database"), hasRedis ? nil : name("redis.url")]
             let needs = missing.compactMap { $0 }.joined(separator: " and ")

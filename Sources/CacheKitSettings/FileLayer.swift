@@ -70,6 +70,7 @@ struct FileLayer {
         case .string(let text): return text
         case .int(let number): return "\(number)"
         case .uint(let number): return "\(number)"
+        case .double(let number): return "\(number)"
         case .bool(let flag): return flag ? "true" : "false"
         case .array(let elements):
             var texts: [String] = []

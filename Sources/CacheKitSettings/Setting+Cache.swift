@@ -37,6 +37,9 @@ extension Setting {
             "maximum_value_bytes", \.cache.maximumValueBytes, as: "cache.maximumValueBytes", .bytes,
             "the largest value, as MessagePack"),
         Setting(
+            "maximum_background_loads", \.cache.maximumBackgroundLoads, as: "cache.maximumBackgroundLoads", .count,
+            "loads that nobody waits for at a time; more are not begun"),
+        Setting(
             "tombstone_lifetime", \.cache.tombstoneLifetime, as: "cache.tombstoneLifetime", .duration,
             "how long a delete is remembered"),
         Setting(

@@ -69,7 +69,7 @@ struct Setting: Sendable {
 
 extension Setting {
     /// Every one of them, in the order of the reference. Each layer is applied in it.
-    static let all: [Setting] = general + memory + reconciling + sqlite + redis + sync
+    static let all: [Setting] = general + memory + loading + reconciling + sqlite + redis + sync
 
     static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     static let byVariable = Dictionary(uniqueKeysWithValues: all.map { ($0.variable, $0) })

@@ -62,7 +62,7 @@ extension LocalStoreConformance {
         for (name, row) in rows {
             guard let whole = try await entry(name, store) else { return try require(false, "the row is there") }
             try require(
-                row.sequence == whole.sequence && row.version == whole.version && row.expiresAt == whole.expiresAt
+                row.sequence == whole.sequence && row.version == whole.version && row.staleAt == whole.expiresAt
                     && row.byteCount >= whole.value?.count ?? 0 && !row.isTombstone && !row.isSealed,
                 "it is what a read gives")
             let fingerprint = try whole.value.map { try ValueFingerprint(of: $0, form: .plain) }

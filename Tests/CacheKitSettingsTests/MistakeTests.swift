@@ -97,6 +97,9 @@ struct MistakeTests {
         let minimal = problems(.minimal, database.merging(["CACHEKIT_REDIS_URL": "redis://h"]) { $1 })
         #expect(minimal.count == 2 && minimal.name("CACHEKIT_DATABASE", "minimal"))
         #expect(problems(.offline, [:]).name("the preset offline needs database"))
+        let alone = problems(
+            .secure, ["CACHEKIT_LOADING_IS_ONE_PER_FLEET": "true", "CACHEKIT_LOADING_IS_ONE_PER_FILE": "true"])
+        #expect(alone.count == 2 && alone.name("CACHEKIT_LOADING_IS_ONE_PER_FLEET", "redis.url"))
         let relay = problems(.secure, ["CACHEKIT_RELAY_KEY_FILE": "/none"])
         #expect(relay.name("CACHEKIT_RELAY_KEY_FILE", "database"))
         var code = CacheSettings(.secure)

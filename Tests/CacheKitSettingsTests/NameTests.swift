@@ -79,8 +79,8 @@ struct NameTests {
 
     /// Of each configuration what is for code only, or a group of others.
     private static let codeOnly: [String: Set<String>] = [
-        "cache": ["memory", "reconciling", "jitter", "clock", "sharedWorkExecutor", "logger"],
-        "cache.memory": [], "cache.reconciling": [],
+        "cache": ["memory", "reconciling", "loading", "jitter", "clock", "sharedWorkExecutor", "logger"],
+        "cache.memory": [], "cache.loading": [], "cache.reconciling": [],
         "sqlite": [
             "path", "hashBits", "maximumPageCount", "pageSize", "vfs", "migrations", "machineIDPath", "bootIDPath",
         ],
@@ -91,6 +91,7 @@ struct NameTests {
         let settings = CacheSettings(.production)
         let configurations: [(String, Any)] = [
             ("cache", settings.cache), ("cache.memory", settings.cache.memory),
+            ("cache.loading", settings.cache.loading),
             ("cache.reconciling", settings.cache.reconciling), ("sqlite", settings.sqlite), ("sync", settings.sync),
             ("sync.policy", settings.sync.policy), ("sync.backPressure", settings.sync.backPressure),
         ]

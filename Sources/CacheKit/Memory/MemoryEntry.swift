@@ -8,22 +8,28 @@ public struct MemoryEntry: Sendable {
     public var form: ValueForm
     /// How they are laid out.
     public var mode: NamespaceMode
-    /// When the entry stops being served.
+    /// When the entry is no longer kept.
     public var expiresAt: Timestamp
-    /// When it becomes stale.
+    /// When its life ends; until `expiresAt` it is stale.
     public var staleAt: Timestamp
+    /// When it was written; zero where nobody knows.
+    public var writtenAt: Timestamp
+    /// Whether it says that there is no such value; `bytes` are empty then.
+    public var isNegative: Bool
     /// The change it came from; orders two writes of a key in this process.
     public var sequence: ChangeSequence
 
     init(
         bytes: [UInt8], form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp, staleAt: Timestamp,
-        sequence: ChangeSequence
+        writtenAt: Timestamp, isNegative: Bool = false, sequence: ChangeSequence
     ) {
         self.bytes = bytes
         self.form = form
         self.mode = mode
         self.expiresAt = expiresAt
         self.staleAt = staleAt
+        self.writtenAt = writtenAt
+        self.isNegative = isNegative
         self.sequence = sequence
     }
 
@@ -32,7 +38,7 @@ public struct MemoryEntry: Sendable {
         guard let value = stored.value else { return nil }
         self.init(
             bytes: value, form: stored.form, mode: stored.mode, expiresAt: stored.expiresAt, staleAt: stored.staleAt,
-            sequence: stored.sequence)
+            writtenAt: stored.version.writtenAt, isNegative: stored.isNegative, sequence: stored.sequence)
     }
 
     /// What an entry counts against the bound of the tier: its bytes and about what the table needs for it.

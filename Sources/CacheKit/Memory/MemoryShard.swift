@@ -60,7 +60,7 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
                 if isCounted { state.statistics.misses += 1 }
                 return nil
             }
-            guard state.slots[slot].epoch == state.epoch else {
+            guard state.slots[slot].staleAt > now, state.slots[slot].epoch == state.epoch else {
                 if isCounted { state.statistics.misses += 1 }
                 return nil
             }
@@ -144,9 +144,27 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
     func unverifiedEntry(_ hash: Hash128, now: Timestamp) -> MemoryEntry? {
         state.withLock { state in
             guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
-                state.slots[slot].expiresAt > now
+                state.slots[slot].staleAt > now
             else { return nil }
             return state.slots[slot].entry(forms: state.forms)
+        }
+    }
+
+    /// An entry whose life has ended, while it is kept; verified or not, and not counted.
+    func staleEntry(_ hash: Hash128, now: Timestamp) -> MemoryEntry? {
+        state.withLock { state in
+            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
+                state.slots[slot].staleAt <= now, state.slots[slot].expiresAt > now
+            else { return nil }
+            return state.slots[slot].entry(forms: state.forms)
+        }
+    }
+
+    /// Lets the life of what is held end at another time.
+    func renew(_ hash: Hash128, expiresAt: Timestamp, staleAt: Timestamp) {
+        state.withLock { state in
+            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }) else { return }
+            state.slots[slot].renew(expiresAt: expiresAt, staleAt: staleAt)
         }
     }
 

@@ -1,6 +1,6 @@
 import CacheKitCore
 
-/// An entry as a shard keeps it: at most 56 bytes, so that a hit touches few cache lines, those read first in front.
+/// An entry as a shard keeps it: at most 64 bytes, so that a hit touches few cache lines, those read first in front.
 ///
 /// A type of its own rather than nested in the generic shard: there its copies would go through run-time metadata.
 struct MemorySlot: Sendable {
@@ -8,10 +8,12 @@ struct MemorySlot: Sendable {
     private(set) var bytes: [UInt8]
     private(set) var expiresAt: Timestamp
     private(set) var staleAt: Timestamp
+    private var writtenAt: Timestamp
     private(set) var sequence: ChangeSequence
     /// Into the shard's list of forms.
     private var form: UInt16
     private var mode: NamespaceMode
+    private var isNegative: Bool
     /// The shard's epoch when it came here: in a later one it is unverified.
     let epoch: UInt32
 
@@ -24,6 +26,8 @@ struct MemorySlot: Sendable {
         bytes = entry.bytes
         expiresAt = entry.expiresAt
         staleAt = entry.staleAt
+        writtenAt = entry.writtenAt
+        isNegative = entry.isNegative
         sequence = entry.sequence
         mode = entry.mode
     }
@@ -31,11 +35,17 @@ struct MemorySlot: Sendable {
     @inline(__always)
     func entry(forms: [ValueForm]) -> MemoryEntry {
         MemoryEntry(
-            bytes: bytes, form: forms[Int(form)], mode: mode, expiresAt: expiresAt, staleAt: staleAt, sequence: sequence
-        )
+            bytes: bytes, form: forms[Int(form)], mode: mode, expiresAt: expiresAt, staleAt: staleAt,
+            writtenAt: writtenAt, isNegative: isNegative, sequence: sequence)
     }
 
     var charge: Int { MemoryEntry.charge(byteCount: bytes.count) }
+
+    /// Lets its life end at another time.
+    mutating func renew(expiresAt: Timestamp, staleAt: Timestamp) {
+        self.expiresAt = expiresAt
+        self.staleAt = staleAt
+    }
 
     /// Lets go of the bytes; the slot waits for its next entry.
     mutating func clear() {

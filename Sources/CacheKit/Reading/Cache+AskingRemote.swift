@@ -77,7 +77,7 @@ extension Cache {
             let change = try recognised(answer, question.key, now)
             let entry = MemoryEntry(
                 bytes: answer.value, form: change.form, mode: change.mode, expiresAt: change.expiresAt,
-                staleAt: change.staleAt, sequence: .zero)
+                staleAt: change.staleAt, writtenAt: .zero, sequence: .zero)
             memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
             entries.append(entry)
         }
@@ -90,8 +90,9 @@ extension Cache {
     ) throws(CacheError) -> LocalChange {
         let policy = registry.policy(for: key)
         let form = try sealer.recognise(entry.value, key: key, mode: policy.mode)
+        let end = now.advanced(by: entry.remaining ?? policy.ttl)
         return LocalChange(
             key: key, value: entry.value, form: form, mode: policy.mode,
-            expiresAt: now.advanced(by: entry.remaining ?? policy.ttl))
+            expiresAt: end.advanced(by: policy.loading.keepsStale), staleAt: end)
     }
 }

@@ -16,13 +16,13 @@ public struct HeldRow: Sendable {
     public var byteCount: Int
     /// Whether this is a versioned delete.
     public var isTombstone: Bool
-    /// When it stops being served.
-    public var expiresAt: Timestamp
+    /// When its life ends; for a tombstone, when it may be forgotten.
+    public var staleAt: Timestamp
 
     /// A row with all its parts.
     public init(
         key: CacheKey, sequence: ChangeSequence, version: Version, fingerprint: ValueFingerprint, isSealed: Bool,
-        byteCount: Int, isTombstone: Bool, expiresAt: Timestamp
+        byteCount: Int, isTombstone: Bool, staleAt: Timestamp
     ) {
         self.key = key
         self.sequence = sequence
@@ -31,7 +31,7 @@ public struct HeldRow: Sendable {
         self.isSealed = isSealed
         self.byteCount = byteCount
         self.isTombstone = isTombstone
-        self.expiresAt = expiresAt
+        self.staleAt = staleAt
     }
 }
 

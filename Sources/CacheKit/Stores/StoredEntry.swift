@@ -60,9 +60,9 @@ public struct StoredEntry: Sendable {
     public var sequence: ChangeSequence
     /// Written here or read from the remote.
     public var origin: EntryOrigin
-    /// When it stops being served; for a tombstone, when it may be forgotten.
+    /// When it is no longer kept; for a tombstone, when it may be forgotten.
     public var expiresAt: Timestamp
-    /// When it becomes stale, at or before `expiresAt`.
+    /// When its life ends, here and at the remote: at or before `expiresAt`, and between the two it is a stale value.
     public var staleAt: Timestamp
     /// Values, beside this one, that the remote is known to hold perhaps: the last one acknowledged or read, and one that may
     /// have been sent since.
@@ -71,6 +71,8 @@ public struct StoredEntry: Sendable {
     public var isSentAtAnyAge: Bool
     /// Whether its life begins when it is first sent, however long that takes: its time may be over here, and is not there.
     public var isKeptUntilSent = false
+    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` is empty then.
+    public var isNegative: Bool
     /// Bytes of a value that whoever opened the store has no key for; `value` is empty then, and says nothing. `nil` else.
     public var withheldByteCount: Int?
 
@@ -78,7 +80,7 @@ public struct StoredEntry: Sendable {
     public init(
         value: [UInt8]?, form: ValueForm, mode: NamespaceMode, version: Version, sequence: ChangeSequence,
         origin: EntryOrigin, expiresAt: Timestamp, staleAt: Timestamp, base: [ValueFingerprint] = [],
-        isSentAtAnyAge: Bool = false, withheldByteCount: Int? = nil
+        isSentAtAnyAge: Bool = false, isNegative: Bool = false, withheldByteCount: Int? = nil
     ) {
         self.value = value
         self.form = form
@@ -90,6 +92,7 @@ public struct StoredEntry: Sendable {
         self.staleAt = staleAt
         self.base = base
         self.isSentAtAnyAge = isSentAtAnyAge
+        self.isNegative = isNegative
         self.withheldByteCount = withheldByteCount
     }
 
@@ -98,6 +101,12 @@ public struct StoredEntry: Sendable {
 
     /// Whether this is a versioned delete.
     public var isTombstone: Bool { value == nil }
+
+    /// Moves the end of its life, and how long it is kept, to another time.
+    public mutating func move(by difference: Duration) {
+        staleAt = staleAt.advanced(by: difference)
+        expiresAt = expiresAt.advanced(by: difference)
+    }
 }
 
 /// A put or delete that a caller wants committed.
@@ -110,15 +119,19 @@ public struct LocalChange: Sendable {
     public var form: ValueForm
     /// How `value` is laid out.
     public var mode: NamespaceMode
-    /// When the value stops being served; for a delete, when its tombstone may be forgotten.
+    /// When the value is no longer kept; for a delete, when its tombstone may be forgotten.
     public var expiresAt: Timestamp
-    /// When the value becomes stale; `expiresAt` where nothing else is said.
+    /// When the value's life ends; `expiresAt` where nothing else is said.
     public var staleAt: Timestamp
+    /// Whether this is a negative result: `value` is empty, and only a ``RemoteFill`` may say it.
+    public var isNegative: Bool
+    /// The change that the row has to stand under, or nothing is changed; `nil` for whatever stands there.
+    public var expected: ChangeSequence?
 
     /// A put, or with a `nil` value a delete.
     public init(
         key: CacheKey, value: [UInt8]?, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp,
-        staleAt: Timestamp? = nil
+        staleAt: Timestamp? = nil, isNegative: Bool = false, expected: ChangeSequence? = nil
     ) {
         self.key = key
         self.value = value
@@ -126,6 +139,8 @@ public struct LocalChange: Sendable {
         self.mode = mode
         self.expiresAt = expiresAt
         self.staleAt = staleAt ?? expiresAt
+        self.isNegative = isNegative
+        self.expected = expected
     }
 }
 

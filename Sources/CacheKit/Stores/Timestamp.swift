@@ -8,6 +8,9 @@ public struct Timestamp: Hashable, Comparable, Sendable {
         self.milliseconds = milliseconds
     }
 
+    /// The beginning of 1970; stands for a time that is not known.
+    public static let zero = Timestamp(milliseconds: 0)
+
     /// Earlier or not.
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.milliseconds < right.milliseconds

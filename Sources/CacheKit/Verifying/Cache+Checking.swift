@@ -150,11 +150,12 @@ extension Cache {
             return tombstone(question, version, until: end)
         case .stands(let end?):
             // Somebody shortened the life there; a little less is only the way here.
-            guard let row, row.isLive(at: now), end < row.expiresAt.advanced(by: .seconds(-1)) else { return nil }
+            guard let row, row.isLive(at: now), end < row.staleAt.advanced(by: .seconds(-1)) else { return nil }
             return RemoteFill(
                 change: LocalChange(
-                    key: question.key, value: row.value, form: row.form, mode: row.mode, expiresAt: end,
-                    staleAt: min(row.staleAt, end)), version: row.version, expected: row.sequence)
+                    key: question.key, value: row.value, form: row.form, mode: row.mode,
+                    expiresAt: end.advanced(by: row.staleAt.duration(to: row.expiresAt)), staleAt: end),
+                version: row.version, expected: row.sequence)
         case .stands, .behind, .unknown: return nil
         }
     }
@@ -224,6 +225,7 @@ extension MemoryEntry {
         guard let value = fill.change.value else { return nil }
         self.init(
             bytes: value, form: fill.change.form, mode: fill.change.mode, expiresAt: fill.change.expiresAt,
-            staleAt: fill.change.staleAt, sequence: .zero)
+            staleAt: fill.change.staleAt, writtenAt: fill.version.writtenAt, isNegative: fill.change.isNegative,
+            sequence: .zero)
     }
 }

@@ -60,7 +60,7 @@ extension Cache {
         // Places are sorted, because rows are large.
         var places: [(bucket: Int, index: Int)] = []
         places.reserveCapacity(page.rows.count)
-        for (index, row) in page.rows.enumerated() where row.isTombstone || row.expiresAt > now {
+        for (index, row) in page.rows.enumerated() where row.isTombstone || row.staleAt > now {
             guard prefix.isEmpty || row.key.string.hasPrefix(prefix) else { continue }
             places.append((remote.bucket(of: row.key), index))
         }
@@ -97,8 +97,8 @@ extension Cache {
                     let mode = registry.policy(for: row.key).mode
                     let form = try sealer.recognise(entry.value, key: row.key, mode: mode)
                     let opened = MemoryEntry(
-                        bytes: entry.value, form: form, mode: mode, expiresAt: row.expiresAt, staleAt: row.expiresAt,
-                        sequence: row.sequence)
+                        bytes: entry.value, form: form, mode: mode, expiresAt: row.staleAt, staleAt: row.staleAt,
+                        writtenAt: row.version.writtenAt, sequence: row.sequence)
                     _ = try sealer.document(of: opened, key: row.key)
                     report.opened += 1
                 } catch {

@@ -92,7 +92,7 @@ extension Cache {
         for (index, glance) in zip(sealed, glances) {
             let row = page.rows[index]
             let end = glance.remaining.map { now.advanced(by: $0) }
-            if glance.tail == row.fingerprint, end.map({ $0 > row.expiresAt.advanced(by: .seconds(-1)) }) ?? true {
+            if glance.tail == row.fingerprint, end.map({ $0 > row.staleAt.advanced(by: .seconds(-1)) }) ?? true {
                 report.unchanged += 1
                 if isAnyMarked { standing.append(Hash128(row.key)) }
             } else {

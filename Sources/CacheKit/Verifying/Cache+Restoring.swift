@@ -41,11 +41,11 @@ extension Cache {
     ) throws(CacheError) -> VersionedWrite? {
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
-        var end = entry.expiresAt
+        var end = entry.staleAt
         if let value = entry.value {
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
-            if entry.expiresAt > now {
-                action = .put(value, timeToLive: now.duration(to: entry.expiresAt))
+            if entry.staleAt > now {
+                action = .put(value, timeToLive: now.duration(to: entry.staleAt))
             } else {
                 // What was read had been there, so what it replaced must not show again.
                 guard entry.origin == .remote else { return nil }

@@ -91,5 +91,8 @@ enum RowFinding: Sendable, Equatable {
 
 extension StoredEntry {
     /// Whether there is a value whose life has not ended.
-    func isLive(at now: Timestamp) -> Bool { value != nil && expiresAt > now }
+    func isLive(at now: Timestamp) -> Bool { value != nil && staleAt > now }
+
+    /// Whether there is a value whose life has ended, kept for when nothing newer is to be had.
+    func isStale(at now: Timestamp) -> Bool { value != nil && staleAt <= now && expiresAt > now }
 }

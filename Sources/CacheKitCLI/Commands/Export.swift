@@ -28,14 +28,14 @@ struct Export: AsyncParsableCommand {
             case .altered(let change): skipped.add(change, "it was altered")
             case .unreadable(let change): skipped.add(change, "its page can't be read")
             case .intact(let change):
-                guard !change.entry.isTombstone, change.entry.expiresAt > SystemClock().now(),
+                guard !change.entry.isTombstone, !change.entry.isNegative, change.entry.staleAt > SystemClock().now(),
                     change.key.string.hasPrefix(prefix)
                 else { return }
                 do throws(CacheError) {
                     guard let value = try opener.document(of: change) else { return }
                     let line: MessagePackValue = [
                         "key": .string(change.key.string), "value": value,
-                        "ttl": .int(Seconds.left(until: change.entry.expiresAt)),
+                        "ttl": .int(Seconds.left(until: change.entry.staleAt)),
                     ]
                     StandardOutput.write(line.json + [0x0A])
                 } catch {

@@ -49,7 +49,8 @@ func forEachLiveEntry(in cache: Cache, prefix: String, _ body: (LocalEntry) asyn
         guard let last = page.last else { return }
         position = last.sequence
         let now = SystemClock().now()
-        for entry in page where !entry.isTombstone && entry.expiresAt > now && entry.key.string.hasPrefix(prefix) {
+        for entry in page
+        where !entry.isTombstone && !entry.isNegative && entry.expiresAt > now && entry.key.string.hasPrefix(prefix) {
             if try await !body(entry) { return }
         }
     }

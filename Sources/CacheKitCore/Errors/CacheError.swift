@@ -92,6 +92,9 @@ public struct CacheError: Error, Sendable {
         /// A lock was lost while work went on under it.
         public static let lockLost = Code("lockLost")
 
+        /// A loader took longer than a load may take.
+        public static let loadTimeout = Code("loadTimeout")
+
         // Life cycle.
 
         /// The cache or store was shut down.

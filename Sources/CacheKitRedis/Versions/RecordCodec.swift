@@ -1,4 +1,5 @@
 internal import CacheKit
+internal import CacheKitCore
 
 /// A record as a bucket holds it: version (16 bytes), kind (1), fingerprint (16), end in Unix milliseconds (8); all integers
 /// big-endian (docs/sync.md, "Buckets").
@@ -30,7 +31,7 @@ enum RecordCodec {
     static func decode(_ bytes: ArraySlice<UInt8>) -> RemoteRecord? {
         bytes.withUnsafeBytes { bytes in
             guard bytes.count == byteCount, let kind = RemoteRecord.Kind(rawValue: bytes[16]),
-                let end = Int64(exactly: bytes.bigEndian(at: 33))
+                let end = Int64(exactly: bytes.bigEndian(at: 33, as: UInt64.self))
             else { return nil }
             return RemoteRecord(
                 version: Version(stamp: bytes.bigEndian(at: 0), node: bytes.bigEndian(at: 8)), kind: kind,
@@ -43,23 +44,10 @@ enum RecordCodec {
 }
 
 extension [UInt8] {
-    /// Adds the 8 bytes of a number, the highest first.
-    mutating func append(bigEndian number: UInt64) {
-        // One append of 8 bytes instead of eight.
-        Swift.withUnsafeBytes(of: number.bigEndian) { append(contentsOf: $0) }
-    }
-
     /// Adds the 16 bytes of a fingerprint.
     mutating func append(_ fingerprint: ValueFingerprint) {
         append(bigEndian: fingerprint.high)
         append(bigEndian: fingerprint.low)
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// The 8 bytes at an offset as a number, the highest first.
-    fileprivate func bigEndian(at offset: Int) -> UInt64 {
-        UInt64(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 }
 

@@ -93,7 +93,9 @@ extension Doctor {
                     continue
                 }
                 if isPending { rows.pending += 1 }
-                if !change.entry.isTombstone, change.entry.expiresAt > now { rows.exportable += 1 }
+                if !change.entry.isTombstone, !change.entry.isNegative, change.entry.staleAt > now {
+                    rows.exportable += 1
+                }
                 if case .sealed(let key) = change.entry.form, fingerprints?.contains(key) == false {
                     rows.withoutKey += 1
                 }

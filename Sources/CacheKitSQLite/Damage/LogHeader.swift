@@ -1,3 +1,5 @@
+internal import CacheKitCore
+
 /// A checksum of SQLite's log, carried from frame to frame.
 struct LogSum: Equatable {
     var first: UInt32 = 0

@@ -61,6 +61,6 @@ extension HeldRow {
         self.init(
             key: key, sequence: ChangeSequence(metadata.sequence), version: metadata.version, fingerprint: fingerprint,
             isSealed: metadata.fingerprint != nil, byteCount: metadata.valueLength, isTombstone: metadata.isTombstone,
-            expiresAt: Timestamp(milliseconds: metadata.expiresAt))
+            staleAt: Timestamp(milliseconds: metadata.staleAt))
     }
 }

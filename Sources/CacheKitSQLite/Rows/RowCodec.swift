@@ -100,7 +100,7 @@ struct RowCodec: Sendable {
             value: value, form: metadata.fingerprint.map { .sealed($0) } ?? .plain, mode: metadata.mode,
             version: metadata.version, sequence: ChangeSequence(metadata.sequence), origin: metadata.origin,
             expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt),
-            base: metadata.base.fingerprints, isSentAtAnyAge: metadata.isSentAtAnyAge,
+            base: metadata.base.fingerprints, isSentAtAnyAge: metadata.isSentAtAnyAge, isNegative: metadata.isNegative,
             withheldByteCount: withheldByteCount)
         entry.isKeptUntilSent = metadata.isKeptUntilSent
         return (metadata, entry)

@@ -18,7 +18,8 @@ struct RowMetadata: Equatable {
     private static let sealedBaseFlag: UInt8 = 8
     private static let anyAgeFlag: UInt8 = 16
     private static let givenUpFlag: UInt8 = 32
-    private static let keptFlag: UInt8 = 64
+    private static let negativeFlag: UInt8 = 64
+    private static let keptFlag: UInt8 = 128
 
     var mode: NamespaceMode
     var version: Version
@@ -46,6 +47,8 @@ struct RowMetadata: Equatable {
     var isSentAtAnyAge = false
     /// Somebody decided that it is never sent: the value is not the one that the base stands for.
     var isGivenUp = false
+    /// A negative result: the value is empty and says that there is none.
+    var isNegative = false
     /// The life of the value begins when it is first sent.
     var isKeptUntilSent = false
 
@@ -57,6 +60,7 @@ struct RowMetadata: Equatable {
             (isTombstone ? Self.tombstoneFlag : 0) | (fingerprint == nil ? 0 : Self.sealedFlag)
             | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
             | (isSentAtAnyAge ? Self.anyAgeFlag : 0) | (isGivenUp ? Self.givenUpFlag : 0)
+            | (isNegative ? Self.negativeFlag : 0)
             | (isKeptUntilSent ? Self.keptFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
@@ -106,6 +110,7 @@ extension RowMetadata {
         hasBaseColumn = flags & Self.sealedBaseFlag == 0
         isSentAtAnyAge = flags & Self.anyAgeFlag != 0
         isGivenUp = flags & Self.givenUpFlag != 0
+        isNegative = flags & Self.negativeFlag != 0
         isKeptUntilSent = flags & Self.keptFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)

@@ -1,3 +1,5 @@
+internal import CacheKitCore
+
 /// A record of a table beside those of rows, and where it stands: its seal is bound to both.
 enum SealedRecord {
     case deadLetter(sequence: UInt64)

@@ -30,8 +30,7 @@ extension Delivery {
                 let difference = old.time.duration(to: version.time)
                 items[index].wasSetBack = true
                 // A life that would end before it began was not counted from the stamp, and stays as it is.
-                let end = items[index].change.entry.expiresAt
-                if end > old.time { items[index].change.entry.expiresAt = end.advanced(by: difference) }
+                if items[index].change.entry.staleAt > old.time { items[index].change.entry.move(by: difference) }
             }
             items[index].change.entry.version = version
             items[index].phase = .send

@@ -6,9 +6,9 @@ extension Delivery {
     /// What is left of a value's life; `nil` once it is over, and for a delete.
     func life(of entry: StoredEntry, _ policy: SyncPolicy, at now: Timestamp) -> Duration? {
         guard entry.value != nil else { return nil }
-        var remaining = now.duration(to: entry.expiresAt)
+        var remaining = now.duration(to: entry.staleAt)
         if policy.pendingKeepsAlive || entry.isKeptUntilSent, !terms.isResend {
-            remaining = max(remaining, entry.version.time.duration(to: entry.expiresAt))
+            remaining = max(remaining, entry.version.time.duration(to: entry.staleAt))
         }
         return remaining > .zero ? remaining : nil
     }
@@ -18,7 +18,7 @@ extension Delivery {
         let policy = items[index].policy
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
-        var end = entry.expiresAt
+        var end = entry.staleAt
         if let value = entry.value {
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
             if let life = life(of: entry, policy, at: now) {

@@ -37,12 +37,12 @@ extension ReplayBatch {
         let entry = item.change.entry
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
-        var end = entry.expiresAt
+        var end = entry.staleAt
         if let value = entry.value {
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
-            var life = now.duration(to: entry.expiresAt)
+            var life = now.duration(to: entry.staleAt)
             if item.isPending, item.policy.pendingKeepsAlive || entry.isKeptUntilSent {
-                life = max(life, entry.version.time.duration(to: entry.expiresAt))
+                life = max(life, entry.version.time.duration(to: entry.staleAt))
             }
             // One that ended since it was chosen ends there at once.
             life = max(life, .milliseconds(1))

@@ -129,8 +129,7 @@ struct ReplayBatch: Sendable {
             }
             let old = items[index].change.entry.version
             if case .stamp(above: nil) = items[index].phase, version.time < old.time {
-                items[index].change.entry.expiresAt = items[index].change.entry.expiresAt.advanced(
-                    by: old.time.duration(to: version.time))
+                items[index].change.entry.move(by: old.time.duration(to: version.time))
             }
             items[index].change.entry.version = version
             items[index].phase = .send

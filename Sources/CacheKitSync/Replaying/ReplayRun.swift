@@ -97,7 +97,7 @@ struct ReplayRun: Sendable {
         let entry = change.entry
         // The life of one that waits may begin only when it is sent.
         let keepsAlive = isPending && (policy.pendingKeepsAlive || entry.isKeptUntilSent) && !entry.isTombstone
-        return entry.expiresAt <= now && !keepsAlive ? .expired : nil
+        return entry.staleAt <= now && !keepsAlive ? .expired : nil
     }
 
     private func isSelected(_ change: Change) -> Bool {

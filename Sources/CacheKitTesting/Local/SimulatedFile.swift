@@ -86,7 +86,7 @@ public struct SimulatedFile: Sendable {
             version: origin == .local ? Version(stamp: clock.next(at: now), node: node) : version,
             sequence: ChangeSequence(sequence),
             origin: origin,
-            expiresAt: change.expiresAt, staleAt: change.staleAt, base: base)
+            expiresAt: change.expiresAt, staleAt: change.staleAt, base: base, isNegative: change.isNegative)
         return ChangeSequence(sequence)
     }
 

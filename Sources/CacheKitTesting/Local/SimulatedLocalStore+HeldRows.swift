@@ -38,7 +38,7 @@ extension SimulatedLocalStore {
         return HeldRow(
             key: key, sequence: row.sequence, version: row.version,
             fingerprint: isGivenUp ? .none : isResealed ? row.base.first ?? .none : own,
-            isSealed: isSealed, byteCount: row.value?.count ?? 0, isTombstone: row.isTombstone, expiresAt: row.expiresAt
+            isSealed: isSealed, byteCount: row.value?.count ?? 0, isTombstone: row.isTombstone, staleAt: row.staleAt
         )
     }
 

@@ -18,7 +18,7 @@ struct MemoryShardTests {
         let expiresAt = Timestamp(milliseconds: now.milliseconds + life)
         return MemoryEntry(
             bytes: [UInt8](repeating: byte, count: count), form: .plain, mode: .native, expiresAt: expiresAt,
-            staleAt: expiresAt, sequence: ChangeSequence(sequence))
+            staleAt: expiresAt, writtenAt: .zero, sequence: ChangeSequence(sequence))
     }
 
     private func value(_ shard: Shard, _ hash: Hash128) -> UInt8? { shard.entry(hash, now: now)?.bytes.first }

@@ -14,7 +14,7 @@ struct MemoryTierTests {
 
     private let entry = MemoryEntry(
         bytes: [1], form: .plain, mode: .native, expiresAt: Timestamp(milliseconds: 10),
-        staleAt: Timestamp(milliseconds: 10), sequence: .zero)
+        staleAt: Timestamp(milliseconds: 10), writtenAt: .zero, sequence: .zero)
 
     @Test(arguments: [1, 3, 16, 17])
     func `the whole tier keeps to its bound, however many shards`(shards: Int) {

@@ -38,6 +38,9 @@ public struct Version: Hashable, Comparable, Sendable {
         }
     }
 
+    /// When what has this version was written; zero where nobody knows.
+    var writtenAt: Timestamp { isReal ? time : .zero }
+
     /// The wall time that the stamp carries.
     public var time: Timestamp { Timestamp(milliseconds: Int64(stamp >> 16)) }
 

@@ -6,21 +6,7 @@
     internal import Darwin
 #endif
 
-extension [UInt8] {
-    /// Appends an integer, most significant byte first.
-    mutating func append<Integer: FixedWidthInteger>(bigEndian integer: Integer) {
-        Swift.withUnsafeBytes(of: integer.bigEndian) { append(contentsOf: $0) }
-    }
-}
-
 extension UnsafeRawBufferPointer {
-    /// The integer at an offset, most significant byte first; the caller has checked the length.
-    func bigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(
-        at offset: Int, as type: Integer.Type = Integer.self
-    ) -> Integer {
-        Integer(bigEndian: loadUnaligned(fromByteOffset: offset, as: type))
-    }
-
     /// Whether an array has the same bytes.
     func isEqual(to bytes: [UInt8]) -> Bool {
         bytes.withUnsafeBytes { isEqual(to: $0) }

@@ -11,8 +11,9 @@ struct ValueSealer: Sendable {
     /// Whether values may lie under a key that only opens.
     var hasOlderKeys: Bool { (cipher?.fingerprints.count ?? 0) > 1 }
 
+    /// - Parameter attributes: What is kept beside the document; in interop mode nothing is.
     func seal(
-        _ document: [UInt8], key: CacheKey, mode: NamespaceMode
+        _ document: [UInt8], _ attributes: ValueAttributes = ValueAttributes(), key: CacheKey, mode: NamespaceMode
     ) throws(CacheError) -> (bytes: [UInt8], form: ValueForm) {
         try requireKey()
         guard document.count <= maximumValueBytes else {
@@ -21,7 +22,7 @@ struct ValueSealer: Sendable {
                 "the encoded value has \(document.count) bytes, the limit is \(maximumValueBytes); store it elsewhere or raise maximumValueBytes"
             )
         }
-        let payload = mode == .native ? try ByteStorage.pack(document) : document
+        let payload = mode == .native ? try ByteStorage.pack(attributes.prefixed(to: document)) : document
         guard let cipher else { return (payload, .plain) }
         let sealed = try cipher.seal(payload, key: key, compressed: mode.isCompressed)
         return (sealed, .sealed(cipher.currentFingerprint))
@@ -29,6 +30,20 @@ struct ValueSealer: Sendable {
 
     /// The document of an entry, in an array of its own that a codec may keep.
     func document(of entry: MemoryEntry, key: CacheKey) throws(CacheError) -> [UInt8] {
+        try opened(entry, key: key).document
+    }
+
+    /// The document of an entry, and what is kept beside it.
+    func opened(
+        _ entry: MemoryEntry, key: CacheKey
+    ) throws(CacheError) -> (document: [UInt8], attributes: ValueAttributes) {
+        var document = try payload(of: entry, key: key)
+        guard entry.mode == .native else { return (document, ValueAttributes()) }
+        let attributes = try ValueAttributes(removedFrom: &document)
+        return (document, attributes)
+    }
+
+    private func payload(of entry: MemoryEntry, key: CacheKey) throws(CacheError) -> [UInt8] {
         try requireKey()
         switch entry.form {
         case .plain:
