@@ -19,6 +19,9 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let lockReturns = LockReturns()
+    let fileLockOutage = LockOutage()
+    let remoteLockOutage = LockOutage()
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -81,7 +84,8 @@ public final class Cache: Sendable {
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
             let form = try sealer.recognise(bytes, key: key, mode: policy.mode)
-            return RemoteValue(mode: policy.mode, form: form, timeToLive: policy.ttl)
+            return RemoteValue(
+                mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
         self.local = stores.local
         self.remote = stores.remote

@@ -23,6 +23,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.name = name
         self.codec = codec
         do {
+            try policy.loading.checkLocks(cache.local, cache.remote)
             try cache.registry.declare(name, policy)
             problem = nil
         } catch {

@@ -9,6 +9,9 @@ final class CacheCounters: Sendable {
     let remoteFailures = Atomic<Int>(0)
     let loads = Atomic<Int>(0)
     let loadFailures = Atomic<Int>(0)
+    let loadsElsewhere = Atomic<Int>(0)
+    let loadLockTimeouts = Atomic<Int>(0)
+    let loadLockFailures = Atomic<Int>(0)
     let undecodable = Atomic<Int>(0)
     let writes = Atomic<Int>(0)
     let deletes = Atomic<Int>(0)
@@ -44,6 +47,12 @@ public struct CacheStatistics: Sendable, Equatable {
     public var loads = 0
     /// Loaders that threw.
     public var loadFailures = 0
+    /// Loads that another process or node did, while one here waited for its lock.
+    public var loadsElsewhere = 0
+    /// Waits for a load elsewhere that were over before it was.
+    public var loadLockTimeouts = 0
+    /// Locks of a load that could not be asked for, so that it went without.
+    public var loadLockFailures = 0
     /// Entries that no longer fitted their type and counted as misses in `getOrSet`.
     public var undecodable = 0
     /// Values set.

@@ -122,6 +122,9 @@ extension Cache {
         statistics.remoteFailures = counters.remoteFailures.value
         statistics.loads = counters.loads.value
         statistics.loadFailures = counters.loadFailures.value
+        statistics.loadsElsewhere = counters.loadsElsewhere.value
+        statistics.loadLockTimeouts = counters.loadLockTimeouts.value
+        statistics.loadLockFailures = counters.loadLockFailures.value
         statistics.undecodable = counters.undecodable.value
         statistics.writes = counters.writes.value
         statistics.deletes = counters.deletes.value
