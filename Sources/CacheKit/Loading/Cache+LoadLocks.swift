@@ -24,26 +24,15 @@ extension Cache {
     ) async throws -> Result {
         guard policy.isOnePerFile || policy.isOnePerFleet else { return try await load() }
         let held = HeldLoadLocks(lockReturns)
-        let end = clock.uptime() + policy.loadElsewhereTimeout
         return try await withTaskCancellationHandler {
             do {
-                var found: Result?
-                if policy.isOnePerFile, let local = local as? any LoadLocking {
-                    found = try await wait(until: end, whenFound) { takeFileLock(of: key, local, held) }
-                }
-                if found == nil, policy.isOnePerFleet, let remote = remote as? any RemoteLocking {
-                    found = try await wait(until: end, whenFound) { try await takeRemoteLock(of: key, remote, held) }
-                }
-                try Task.checkCancellation()
-                // The last holder may have stored it since the tiers were read.
-                if found == nil, held.isAny { found = try await whenFound() }
-                if let found {
+                if let found = try await takeLocks(of: key, policy, held, whenFound) {
                     counters.loadsElsewhere.count()
                     await held.giveBack()
                     return found
                 }
                 let result = try await load()
-                await held.giveBack(onceSeen: synchronizer == nil ? nil : { await self.waitUntilPushed(key) })
+                await held.giveBack(onceSeen: whatPushes(key))
                 return result
             } catch {
                 await held.giveBack()
@@ -52,6 +41,24 @@ extension Cache {
         } onCancel: {
             held.giveBackAtOnce()
         }
+    }
+
+    /// Takes the locks that the policy asks for, as far as they can be had in time; gives what was found instead of loading.
+    private func takeLocks<Result: Sendable>(
+        of key: CacheKey, _ policy: LoadingPolicy, _ held: HeldLoadLocks, _ whenFound: () async throws -> Result?
+    ) async throws -> Result? {
+        let end = clock.uptime() + policy.loadElsewhereTimeout
+        if policy.isOnePerFile, let local = local as? any LoadLocking {
+            let found = try await wait(until: end, whenFound) { takeFileLock(of: key, local, held) }
+            if let found { return found }
+        }
+        if policy.isOnePerFleet, let remote = remote as? any RemoteLocking {
+            let found = try await wait(until: end, whenFound) { try await takeRemoteLock(of: key, remote, held) }
+            if let found { return found }
+        }
+        try Task.checkCancellation()
+        // The last holder may have stored it since the tiers were read.
+        return held.isAny ? try await whenFound() : nil
     }
 
     /// What became of asking for a lock once.
@@ -123,6 +130,12 @@ extension Cache {
             }
             return .unavailable
         }
+    }
+
+    /// What to wait for before others find what was stored here for a key; `nil` for nothing.
+    private func whatPushes(_ key: CacheKey) -> (@Sendable () async -> Void)? {
+        guard synchronizer != nil else { return nil }
+        return { await self.waitUntilPushed(key) }
     }
 
     /// Waits until the remote has what was stored here for a key, two seconds at the most.
