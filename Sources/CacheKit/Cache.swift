@@ -19,6 +19,7 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let background: BackgroundLoads
     let lockReturns = LockReturns()
     let fileLockOutage = LockOutage()
     let remoteLockOutage = LockOutage()
@@ -59,6 +60,8 @@ public final class Cache: Sendable {
         self.configuration = configuration
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        background = BackgroundLoads(
+            limit: configuration.maximumBackgroundLoads, executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
         let sealer = try ValueSealer(

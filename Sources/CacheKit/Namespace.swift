@@ -63,9 +63,9 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         let hash = Hash128(key)
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
-        if let entry = cache.memory.entry(hash, now: cache.clock.now()) { return try decode(entry, key) }
-        guard let entry = try await cache.entryBelowMemory(key, hash) else { return nil }
-        return try decode(entry, key)
+        if let entry = cache.memory.entry(hash, now: cache.clock.now()) { return try value(of: entry, key) }
+        guard let entry = try await cache.entryBelowMemory(key, hash)?.entry else { return nil }
+        return try value(of: entry, key)
     }
 
     /// The values of many keys, at most one round trip per tier; keys without a live value are left out.
@@ -77,7 +77,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         var values: [String: Value] = [:]
         for (index, entry) in entries.enumerated() {
             guard let entry else { continue }
-            values[keys[index]] = try decode(entry, physical[index])
+            values[keys[index]] = try value(of: entry, physical[index])
         }
         return values
     }
@@ -164,7 +164,20 @@ public struct Namespace<Value: Sendable>: Sendable {
         try codec.encode(value, cache.registry.policy(for: key).mode)
     }
 
-    func decode(_ entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value {
-        try codec.decode(cache.sealer.document(of: entry, key: key))
+    /// The value of a live entry that a caller reads; `nil` for a negative result.
+    func value(of entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value? {
+        guard !entry.isNegative else { return nil }
+        let opened = try cache.sealer.opened(entry, key: key)
+        cache.slide(entry, opened.attributes, key)
+        return try codec.decode(opened.document)
+    }
+
+    /// The value of an entry, and what is known of it; `nil` for a negative result.
+    func lookup(_ entry: MemoryEntry, _ key: CacheKey, from source: EntrySource) throws(CacheError) -> Lookup<Value>? {
+        guard !entry.isNegative else { return nil }
+        let opened = try cache.sealer.opened(entry, key: key)
+        cache.slide(entry, opened.attributes, key)
+        return Lookup(
+            try codec.decode(opened.document), entry, opened.attributes, from: source, at: cache.clock.now())
     }
 }

@@ -36,11 +36,15 @@ final class NamespaceState: Sendable {
 final class NamespaceRegistry: Sendable {
     /// By the hash of a name's bytes: strings that only look alike are different namespaces, as their keys are.
     private let states = Mutex<[Hash128: NamespaceState]>([:])
+    /// Whether any namespace has sliding values; asked at every read.
+    private let sliding = Atomic(false)
+    var hasSliding: Bool { sliding.load(ordering: .relaxed) }
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
 
     init(fallback: NamespacePolicy) {
         self.fallback = NamespaceState(name: nil, policy: fallback)
+        if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
@@ -63,6 +67,7 @@ final class NamespaceRegistry: Sendable {
             states[hash] = state
             return state
         }
+        if policy.loading.isSliding { sliding.store(true, ordering: .relaxed) }
         guard state.policy == policy else {
             throw CacheError(
                 .invalidConfiguration,

@@ -41,6 +41,12 @@ struct MemorySlot: Sendable {
 
     var charge: Int { MemoryEntry.charge(byteCount: bytes.count) }
 
+    /// Lets its life end at another time.
+    mutating func renew(expiresAt: Timestamp, staleAt: Timestamp) {
+        self.expiresAt = expiresAt
+        self.staleAt = staleAt
+    }
+
     /// Lets go of the bytes; the slot waits for its next entry.
     mutating func clear() {
         bytes = []

@@ -9,6 +9,9 @@ final class CacheCounters: Sendable {
     let remoteFailures = Atomic<Int>(0)
     let loads = Atomic<Int>(0)
     let loadFailures = Atomic<Int>(0)
+    let loadMilliseconds = Atomic<Int>(0)
+    let staleServed = Atomic<Int>(0)
+    let renewals = Atomic<Int>(0)
     let loadsElsewhere = Atomic<Int>(0)
     let loadLockTimeouts = Atomic<Int>(0)
     let loadLockFailures = Atomic<Int>(0)
@@ -45,8 +48,14 @@ public struct CacheStatistics: Sendable, Equatable {
     public var remoteFailures = 0
     /// Loaders that ran to their end.
     public var loads = 0
-    /// Loaders that threw.
+    /// Loaders that threw, or took too long.
     public var loadFailures = 0
+    /// How long all loaders took together that ran to their end.
+    public var loadTime = Duration.zero
+    /// Stale values that were served.
+    public var staleServed = 0
+    /// Lives that began anew: by `touch`, and by reading a sliding value.
+    public var renewals = 0
     /// Loads that another process or node did, while one here waited for its lock.
     public var loadsElsewhere = 0
     /// Waits for a load elsewhere that were over before it was.

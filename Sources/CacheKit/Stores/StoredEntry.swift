@@ -123,11 +123,13 @@ public struct LocalChange: Sendable {
     public var staleAt: Timestamp
     /// Whether this is a negative result: `value` is empty, and only a ``RemoteFill`` may say it.
     public var isNegative: Bool
+    /// The change that the row has to stand under, or nothing is changed; `nil` for whatever stands there.
+    public var expected: ChangeSequence?
 
     /// A put, or with a `nil` value a delete.
     public init(
         key: CacheKey, value: [UInt8]?, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp,
-        staleAt: Timestamp? = nil, isNegative: Bool = false
+        staleAt: Timestamp? = nil, isNegative: Bool = false, expected: ChangeSequence? = nil
     ) {
         self.key = key
         self.value = value
@@ -136,6 +138,7 @@ public struct LocalChange: Sendable {
         self.expiresAt = expiresAt
         self.staleAt = staleAt ?? expiresAt
         self.isNegative = isNegative
+        self.expected = expected
     }
 }
 
