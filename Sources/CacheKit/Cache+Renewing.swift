@@ -61,7 +61,7 @@ extension Cache {
                 if case .failed(let error)? = try await remote.write([write]).first { throw error }
             }
             let hash = Hash128(key)
-            memory.shard(hash).renew(hash, expiresAt: change.expiresAt, staleAt: end)
+            memory.shard(hash).renew(hash, at: now, staleAt: end, expiresAt: change.expiresAt)
             isRenewed = true
         }
         if isRenewed { counters.renewals.count() }

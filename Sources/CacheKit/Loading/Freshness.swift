@@ -36,6 +36,8 @@ enum Freshness: Sendable, Equatable {
     ) -> Bool {
         guard let share = policy.eagerRefresh, !entry.isNegative else { return false }
         let life = entry.writtenAt == .zero ? ttl : entry.writtenAt.duration(to: entry.staleAt)
-        return now.duration(to: entry.staleAt) <= life * (1 - share + spread / 10)
+        let passed = life - now.duration(to: entry.staleAt)
+        let due = Double(life.wholeMilliseconds) * (share - spread / 10)
+        return passed >= .milliseconds(due.rounded(.down))
     }
 }

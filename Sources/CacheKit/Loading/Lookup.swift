@@ -21,7 +21,7 @@ public struct Lookup<Value: Sendable>: Sendable {
     public var source: Source
     /// Whether its life has ended: it is served because no newer one is to be had, or while one is loaded.
     public var isStale: Bool
-    /// How long ago it was written, by whichever node; `nil` where nobody knows, as of what other SDKs wrote.
+    /// How long ago it was written or renewed, by whichever node; `nil` where nobody knows, as of what other SDKs wrote.
     public var age: Duration?
     /// What is left of its life; zero for a stale one.
     public var remaining: Duration

@@ -161,10 +161,10 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
     }
 
     /// Lets the life of what is held end at another time.
-    func renew(_ hash: Hash128, expiresAt: Timestamp, staleAt: Timestamp) {
+    func renew(_ hash: Hash128, at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
         state.withLock { state in
             guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }) else { return }
-            state.slots[slot].renew(expiresAt: expiresAt, staleAt: staleAt)
+            state.slots[slot].renew(at: now, staleAt: staleAt, expiresAt: expiresAt)
         }
     }
 

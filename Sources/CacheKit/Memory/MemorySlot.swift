@@ -42,7 +42,8 @@ struct MemorySlot: Sendable {
     var charge: Int { MemoryEntry.charge(byteCount: bytes.count) }
 
     /// Lets its life end at another time.
-    mutating func renew(expiresAt: Timestamp, staleAt: Timestamp) {
+    mutating func renew(at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
+        writtenAt = now
         self.expiresAt = expiresAt
         self.staleAt = staleAt
     }
