@@ -47,18 +47,10 @@ struct LoadWorkload: Sendable {
     static func load(
         _ name: String, _ cache: Cache, _ body: @escaping @Sendable () async throws -> Int
     ) async throws -> Int {
-        let key = try CacheKey("n:\(name)")
-        let numbers = cache.values(of: Int.self)
         var policy = LoadingPolicy()
         policy.isOnePerFile = true
         policy.loadElsewhereTimeout = .seconds(60)
-        return try await cache.withLoadLocks(for: key, policy) {
-            try await numbers.get(key)
-        } load: {
-            let value = try await body()
-            try await numbers.set(value, for: key)
-            return value
-        }
+        return try await cache.namespace("n", of: Int.self, loading: policy).getOrSet(name, load: body)
     }
 
     /// One write for each line, so that lines of several processes do not mix.

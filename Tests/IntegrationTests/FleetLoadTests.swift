@@ -24,17 +24,13 @@ struct FleetLoadTests {
         try await first.running {
             try await second.running {
                 for round in 0..<rounds {
-                    let key = try CacheKey("n:\(round)")
                     let values = try await withThrowingTaskGroup(of: Int.self) { group in
                         for caller in 0..<16 {
                             let cache = caller % 2 == 0 ? first : second
                             group.addTask { [policy] in
-                                let numbers = cache.values(of: Int.self)
-                                return try await cache.withLoadLocks(for: key, policy) {
-                                    try await numbers.get(key)
-                                } load: {
-                                    loads.add(key.string)
-                                    try await numbers.set(caller, for: key)
+                                let numbers = cache.namespace("n", of: Int.self, loading: policy)
+                                return try await numbers.getOrSet("\(round)") {
+                                    loads.add("\(round)")
                                     return caller
                                 }
                             }

@@ -68,8 +68,8 @@ final class LoadLockFile: Sendable {
             guard !state.isClosed else { throw ReadPool.closed }
             guard !state.held.contains(position) else { return false }
             guard state.held.count < Self.maximumCount else { throw Self.full }
-            let descriptor = try state.descriptor ?? opened()
-            state.descriptor = descriptor
+            if state.descriptor == nil { state.descriptor = try opened() }
+            guard let descriptor = state.descriptor else { return false }
             guard Self.set(F_WRLCK, position, descriptor) == 0 else {
                 let number = errno
                 if number == EAGAIN || number == EACCES { return false }

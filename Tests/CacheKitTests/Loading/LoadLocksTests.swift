@@ -304,6 +304,58 @@ struct LoadLocksTests {
         #expect(try !other.remote.isLocked(key))
     }
 
+    // MARK: getOrSet
+
+    @Test(arguments: Rings.all)
+    func `what getOrSet loads in one process it finds in the others`(rings: Rings) async throws {
+        let first = try await World(rings.setting)
+        let second = try await World(rings.setting, beside: first)
+        let (gate, loads) = (Gate(), Counter())
+        let holder = Task {
+            try await first.cache.namespace("n", of: Int.self, loading: rings.policy).getOrSet("k") {
+                loads.add()
+                await gate.wait()
+                return 7
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        let others = (0..<5).map { _ in
+            Task {
+                try await second.cache.namespace("n", of: Int.self, loading: rings.policy).getOrSet("k") {
+                    loads.add()
+                    return 8
+                }
+            }
+        }
+        #expect(await eventually { second.cache.loads.waiterCount == 5 && first.clock.sleeperCount == 1 })
+        gate.open()
+        #expect(try await holder.value == 7)
+        for other in others { #expect(try await drive(first, other) == 7) }
+        #expect(loads.value == 1)
+    }
+
+    @Test(arguments: Rings.all)
+    func `a loader that hangs keeps no lock beyond its deadline`(rings: Rings) async throws {
+        let world = try await World(rings.setting)
+        var policy = rings.policy
+        policy.hardDeadline = .seconds(1)
+        let numbers = world.cache.namespace("n", of: Int.self, loading: policy)
+        let gate = Gate()
+        let task = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
+        #expect(try !isFree(world))
+        world.clock.advance(by: .seconds(1))
+        #expect(await code { _ = try await task.value } == .loadTimeout)
+        #expect(try isFree(world))
+        #expect(gate.passed == 0)
+        gate.open()
+    }
+
     // MARK: Declaring
 
     @Test func `locks that no tier gives out are refused where a namespace is declared`() async throws {
