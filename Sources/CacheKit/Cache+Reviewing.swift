@@ -74,8 +74,11 @@ extension Cache {
         }
         let life = max(
             .milliseconds(1), min(row.version.time.duration(to: row.staleAt), CacheConfiguration.maximumTTL))
-        let document = try sealer.document(of: stored, key: loser.key)
-        let (bytes, form) = try sealer.seal(document, key: loser.key, mode: row.mode)
+        let (document, former) = try sealer.opened(stored, key: loser.key)
+        var attributes = newAttributes(registry.policy(for: loser.key))
+        attributes.tags = former.tags
+        attributes.loadMilliseconds = former.loadMilliseconds
+        let (bytes, form) = try sealer.seal(document, attributes, key: loser.key, mode: row.mode)
         let end = now.advanced(by: life)
         return LocalChange(
             key: loser.key, value: bytes, form: form, mode: row.mode,

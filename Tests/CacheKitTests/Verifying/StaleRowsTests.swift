@@ -27,12 +27,6 @@ struct StaleRowsTests {
     /// Writes the key here with a life and a time beyond it, and waits until the remote has it.
     private func writeHere(_ world: World, _ numbers: Namespace<Int>) async throws {
         try await numbers.set(1, for: "a")
-        var change = LocalChange(
-            key: try numbers.key("a"), value: try await row(world).value, form: try await row(world).form,
-            mode: .native,
-            expiresAt: world.clock.now().advanced(by: .seconds(100) + Self.window))
-        change.staleAt = world.clock.now().advanced(by: .seconds(100))
-        try await world.local.commit([change])
         try world.forget("n:a")
         _ = await world.cache.push(deadline: .seconds(60))
         try #require(try await world.local.backlog().changes == 0)
@@ -107,6 +101,25 @@ struct StaleRowsTests {
             try world.forget("n:a")
             #expect(try await numbers.get("a") == 2)
             #expect(try await !row(world).isNegative)
+        }
+    }
+
+    @Test func `a loser that a person keeps has its tags, its life, and its time beyond that`() async throws {
+        try await withWorld { world, numbers in
+            world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+            #expect(try await numbers.getOrSet("a", loading: { Loaded(1, tags: ["t"]) }) == 1)
+            let lost = try await row(world)
+            let winner = LocalChange(
+                key: try numbers.key("a"), value: nil, form: .plain, mode: .native, expiresAt: world.clock.now())
+            _ = try await world.local.resolve([Resolution(sequence: lost.sequence, winner: winner, loss: .foreign)])
+            world.clock.advance(by: .seconds(10))
+            _ = try await world.cache.settleConflicts([lost.sequence], keeping: .local(overwritesLocal: false))
+            let kept = try await row(world)
+            #expect(kept.staleAt == world.clock.now().advanced(by: .seconds(100)))
+            #expect(kept.staleAt.duration(to: kept.expiresAt) == Self.window)
+            let entry = try #require(MemoryEntry(kept))
+            let attributes = try world.cache.sealer.opened(entry, key: numbers.key("a")).attributes
+            #expect(attributes.tags == [try TagHash("t")])
         }
     }
 }
