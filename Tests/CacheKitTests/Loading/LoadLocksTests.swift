@@ -1,5 +1,6 @@
 import CacheKitCore
 import CacheKitTesting
+import Logging
 import Testing
 
 @testable import CacheKit
@@ -72,7 +73,7 @@ struct LoadLocksTests {
         let value = try await world.cache.withLoadLocks(for: key, LoadingPolicy()) { () async throws -> Int? in
             Issue.record("read again")
             return nil
-        } load: {
+        } load: { () async throws -> Int in
             #expect(try isFree(world))
             return 1
         }
