@@ -139,6 +139,10 @@ extension Cache {
         statistics.storeFailures = counters.storeFailures.value
         statistics.invalidatedKeys = counters.invalidatedKeys.value
         statistics.gaps = counters.gaps.value
+        (statistics.localEvictions, statistics.localExpirations) =
+            local.map {
+                ($0.removals.evicted, $0.removals.expired)
+            } ?? (0, 0)
         statistics.openFailures = counters.openFailures.statistics
         statistics.backgroundLoads = background.count
         statistics.namespaces[""] = registry.fallback.counters.statistics
