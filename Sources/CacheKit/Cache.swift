@@ -20,6 +20,9 @@ public final class Cache: Sendable {
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
     let background: BackgroundLoads
+    let lockReturns = LockReturns()
+    let fileLockOutage = LockOutage()
+    let remoteLockOutage = LockOutage()
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -76,7 +79,8 @@ public final class Cache: Sendable {
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
             let form = try sealer.recognise(bytes, key: key, mode: policy.mode)
-            return RemoteValue(mode: policy.mode, form: form, timeToLive: policy.ttl)
+            return RemoteValue(
+                mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
         self.local = stores.local
         self.remote = stores.remote

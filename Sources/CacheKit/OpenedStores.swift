@@ -27,6 +27,7 @@ struct OpenedStores: Sendable {
                         keys: keys, tenant: configuration.tenant, hasRemote: remote != nil,
                         clock: clock, logger: configuration.logger))
             }
+            try configuration.loading.checkLocks(local, remote)
             var synchronizer: (any Synchronizer)?
             if let local, let remote {
                 synchronizer = try synchronizerProvider.makeSynchronizer(

@@ -185,6 +185,7 @@ extension SQLiteStore {
 
     /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
     public func close() async {
+        loadLocks.end()
         await backups.close()
         await reads.close()
         _ = try? await write(transactional: false) { writer throws(CacheError) in writer.close() }

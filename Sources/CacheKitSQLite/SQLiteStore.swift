@@ -8,6 +8,7 @@ public final class SQLiteStore: LocalStore {
     let reads: StoreReads
     let accesses = AccessLog()
     let backups = BackupTurn()
+    let loadLocks: LoadLockFile
     let clock: any CacheClock
     /// The writer thread has closed its connection.
     let ended: OneTimeSignal
@@ -20,6 +21,7 @@ public final class SQLiteStore: LocalStore {
         self.reads = reads
         self.ended = ended
         self.clock = clock
+        loadLocks = LoadLockFile(file.path + "-load")
     }
 
     deinit {

@@ -34,10 +34,13 @@ public struct LoadingPolicy: Sendable, Equatable {
     public var slidingLimit: Duration?
     /// What callers do who waited for a load that failed.
     public var onFailure: FailurePolicy = .shareError
-    /// Whether, of all processes that have the same local store open, one at a time loads a key.
+    /// Whether, of all processes that have the same local store open, one at a time loads a key. Needs a store that gives out
+    /// locks, as `.sqlite(path:)`. A killed process frees its lock at once. A load of many keys at once takes none.
     public var isOnePerFile = false
     /// Whether, of all nodes and sibling SDKs on the same remote, one at a time loads a key: with the lock of protocol section 8,
-    /// so that a loader that is longer away than its lease runs beside another. Needs a remote.
+    /// so that a loader that is longer away than its lease (30 s) runs beside another. Needs a remote that gives out locks; while
+    /// that is away, nodes load without. What the remote never holds, such as a negative result, each node loads itself, one
+    /// after another. A loader of a key that its caller holds by ``Cache/withLock(for:wait:lease:_:)`` waits for its own caller.
     public var isOnePerFleet = false
     /// How long a caller waits for a load elsewhere; then it loads, too. Default 5 s, at most an hour.
     public var loadElsewhereTimeout: Duration = .seconds(5)

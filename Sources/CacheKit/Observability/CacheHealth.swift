@@ -130,6 +130,9 @@ extension Cache {
         statistics.loadTime = .milliseconds(counters.loadMilliseconds.value)
         statistics.staleServed = counters.staleServed.value
         statistics.renewals = counters.renewals.value
+        statistics.loadsElsewhere = counters.loadsElsewhere.value
+        statistics.loadLockTimeouts = counters.loadLockTimeouts.value
+        statistics.loadLockFailures = counters.loadLockFailures.value
         statistics.undecodable = counters.undecodable.value
         statistics.writes = counters.writes.value
         statistics.deletes = counters.deletes.value

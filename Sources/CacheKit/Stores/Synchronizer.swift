@@ -218,12 +218,15 @@ public struct RemoteValue: Sendable {
     public var form: ValueForm
     /// How long it lives here where the remote sets no end.
     public var timeToLive: Duration
+    /// For how long after the end of its life it is kept here, as a stale value.
+    public var keepsStale: Duration
 
     /// What a value is.
-    public init(mode: NamespaceMode, form: ValueForm, timeToLive: Duration) {
+    public init(mode: NamespaceMode, form: ValueForm, timeToLive: Duration, keepsStale: Duration = .zero) {
         self.mode = mode
         self.form = form
         self.timeToLive = timeToLive
+        self.keepsStale = keepsStale
     }
 }
 

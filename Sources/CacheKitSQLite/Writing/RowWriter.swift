@@ -81,7 +81,8 @@ final class RowWriter {
             mode: change.mode, version: version, sequence: sequence, origin: origin,
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
             isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
-            valueDigest: hashed.digest, base: base, key: change.key.string)
+            valueDigest: hashed.digest, base: change.isNegative ? RowBase() : base,
+            key: change.key.string)
         metadata.isNegative = change.isNegative
         metadata.isKeptUntilSent = keepsUntilSent && origin == .local && value != nil && !change.isNegative
         try put(metadata, value, hashed.hash, in: place, accessedAt: now.milliseconds)
