@@ -34,3 +34,11 @@ public final class FailingLocalStore<Base: LocalStore>: ForwardingStore, LocalSt
     /// This very store.
     public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? { self }
 }
+
+extension FailingLocalStore: LoadLocking where Base: LoadLocking {
+    /// As the store behind it, unless there is an outage of reads.
+    public func tryLoadLock(of key: CacheKey) throws(CacheError) -> (any LoadLock)? {
+        if let failure = failures.outage(of: .reads) { throw failure }
+        return try base.tryLoadLock(of: key)
+    }
+}

@@ -17,6 +17,8 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider, FailsOnD
         var hasForeignCommits = false
         var lease: Int?
         var leaseCount = 0
+        var loadLocks: [CacheKey: Int] = [:]
+        var loadLockFailure: CacheError?
     }
 
     private final class Lease: PusherLease {
@@ -136,7 +138,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider, FailsOnD
         return result
     }
 
-    private static var closed: CacheError { CacheError(.shutdown, "the store was closed; open it again") }
+    static var closed: CacheError { CacheError(.shutdown, "the store was closed; open it again") }
 
     /// Keeps values from the remote where nothing changed meanwhile.
     @discardableResult

@@ -1,12 +1,21 @@
 public import CacheKit
 public import CacheKitCore
 
-/// Locks are keys beside the values', as every SDK has them: whoever empties the remote takes them away.
+/// Locks are keys beside the values', as in Redis: a test sees and sets them by ``value(of:)`` and ``put(_:for:expiresAt:)``, and whoever
+/// empties the remote takes them away.
 extension SimulatedRemoteStore: RemoteLocking {
+    private static func name(_ key: CacheKey) throws(CacheError) -> CacheKey { try CacheKey(key.string + ":lock") }
+
+    /// Whether the lock of a key is somebody's.
+    public func isLocked(_ key: CacheKey) throws -> Bool {
+        let now = now
+        return try held.entry(Self.name(key), at: now) != nil
+    }
+
     /// Takes the lock if nobody has it.
     public func acquireLock(of key: CacheKey, _ token: LockToken, lease: Duration) async throws(CacheError) -> Bool {
-        let name = try CacheKey(key.string + ":lock")
-        return try await writing { held, _, now in
+        let name = try Self.name(key)
+        return try await changing(.writes) { held, now in
             guard held.live(name, at: now) == nil else { return false }
             held.cells[name] = VersionedCells.Cell(value: Array(token.text.utf8), expiresAt: now.advanced(by: lease))
             return true
@@ -15,8 +24,8 @@ extension SimulatedRemoteStore: RemoteLocking {
 
     /// Lets the lease begin anew if the lock is the token's.
     public func renewLock(of key: CacheKey, _ token: LockToken, lease: Duration) async throws(CacheError) -> Bool {
-        let name = try CacheKey(key.string + ":lock")
-        return try await writing { held, _, now in
+        let name = try Self.name(key)
+        return try await changing(.writes) { held, now in
             guard held.live(name, at: now)?.value == Array(token.text.utf8) else { return false }
             held.cells[name]?.expiresAt = now.advanced(by: lease)
             return true
@@ -25,8 +34,8 @@ extension SimulatedRemoteStore: RemoteLocking {
 
     /// Gives the lock back if it is the token's.
     public func releaseLock(of key: CacheKey, _ token: LockToken) async throws(CacheError) -> Bool {
-        let name = try CacheKey(key.string + ":lock")
-        return try await writing { held, _, now in
+        let name = try Self.name(key)
+        return try await changing(.writes) { held, now in
             guard held.live(name, at: now)?.value == Array(token.text.utf8) else { return false }
             held.cells[name] = nil
             return true

@@ -31,6 +31,8 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider, Fails
     /// What it was told to do wrong.
     public let failures: FailurePlan
 
+    var now: Timestamp { clock.now() }
+
     /// An empty remote.
     public init(clock: any CacheClock) {
         self.clock = clock
