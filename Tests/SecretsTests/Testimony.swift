@@ -66,12 +66,7 @@ final class Testimony: Sendable {
 
     /// Bytes and not characters: there are many texts.
     private static func holds(_ text: String, _ form: String) -> Bool {
-        Array(text.utf8).withUnsafeBytes { text in
-            Array(form.utf8).withUnsafeBytes { form in
-                guard let start = text.baseAddress, let wanted = form.baseAddress else { return false }
-                return memmem(start, text.count, wanted, form.count) != nil
-            }
-        }
+        text.replacing("\0", with: " ").withCString { text in form.withCString { strstr(text, $0) != nil } }
     }
 
     private struct Handler: LogHandler {
