@@ -8,6 +8,8 @@ extension Cache {
         var key: CacheKey
         var document: [UInt8]
         var ttl: Duration?
+        /// What is kept beside the document; the stamp is given when it is written, where none is given here.
+        var attributes = ValueAttributes()
     }
 
     /// Seals and stores documents; all of them in one transaction where there is a local store.
@@ -17,17 +19,23 @@ extension Cache {
         var changes: [LocalChange] = []
         changes.reserveCapacity(writes.count)
         for write in writes {
-            let policy = registry.policy(for: write.key)
+            let state = registry.state(for: write.key)
+            let policy = state.policy
             let ttl = write.ttl ?? policy.ttl
             guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else {
                 throw CacheError(.invalidArgument, "a TTL lies between one millisecond and ten years")
             }
-            let (bytes, form) = try sealer.seal(write.document, key: write.key, mode: policy.mode)
+            if let scope = state.removals, !scope.canStamp { try await meet(scope) }
+            // Loaded before a removal: it must not take the place of what was loaded after it.
+            if write.attributes.stamp != 0, isKnownRemoved(write.attributes, state) { continue }
+            let attributes = try stamped(write.attributes, state, kept: ttl + policy.loading.keepsStale, now)
+            let (bytes, form) = try sealer.seal(write.document, attributes, key: write.key, mode: policy.mode)
             changes.append(
                 LocalChange(
                     key: write.key, value: bytes, form: form, mode: policy.mode, expiresAt: now.advanced(by: ttl)))
         }
         try await apply(changes, now: now)
+        changeHub.set(writes.lazy.map(\.key))
         counters.writes.count(writes.count)
     }
 
@@ -41,16 +49,19 @@ extension Cache {
                 key: key, value: nil, form: .plain, mode: registry.policy(for: key).mode, expiresAt: forgottenAt)
         }
         try await apply(changes, now: now)
+        changeHub.deleted(keys)
         counters.deletes.count(keys.count)
     }
 
-    private func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) {
+    /// Commits changes to the first durable tier and keeps them in memory.
+    func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) {
         guard !changes.isEmpty else { return }
         if let local {
             let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
             let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
             let sequences = try await local.commit(changes)
             for (change, sequence) in zip(changes, sequences) { keep(change, sequence, now) }
+            changeHub.committed(sequences)
             if let synchronizer {
                 synchronizer.wake()
                 if lifecycle.shouldWarnAboutNotRunning() {

@@ -19,6 +19,9 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let markerReads: SingleFlight<[RemovalMarker], Void>
+    let stamps = StampClock()
+    let changeHub = ChangeHub()
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -56,13 +59,15 @@ public final class Cache: Sendable {
         self.configuration = configuration
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        markerReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
         let sealer = try ValueSealer(
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(
-                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading),
+            hasStores: !(local is NoStore) || !(remote is NoStore))
         self.sealer = sealer
         self.registry = registry
         // What changed in the remote before now was not heard of.
@@ -70,12 +75,16 @@ public final class Cache: Sendable {
         self.unverified = unverified
         let stores = try await OpenedStores(
             local, remote, sync, configuration, keys, clock,
-            replaced: { keys in
+            replaced: { [changeHub] keys in
                 for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
+                registry.doubtRemovals(keys)
+                changeHub.changedElsewhere(keys)
             },
-            lost: { [counters] in
+            lost: { [counters, changeHub] in
                 unverified.everything()
                 memory.unverifyAll()
+                registry.doubtAllRemovals()
+                changeHub.everything()
                 counters.gaps.count()
             }
         ) { key, bytes throws(CacheError) in
@@ -145,4 +154,6 @@ struct RemoteReadKey: Hashable {
 struct LoadKey: Hashable {
     let hash: Hash128
     let type: ObjectIdentifier
+    /// Who comes after a removal must not be given what began to load before it.
+    let generation: UInt64
 }

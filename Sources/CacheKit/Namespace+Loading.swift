@@ -20,16 +20,18 @@ extension Namespace {
         _ key: CacheKey, ttl: Duration? = nil, load: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         try requireDeclared()
-        if let entry = cache.memoryEntry(for: key), let value = try decodable(entry, key) { return value }
-        let flight = LoadKey(hash: Hash128(key), type: ObjectIdentifier(Value.self))
+        if let entry = cache.memoryEntry(for: key), let value = try await decodable(entry, key) { return value }
+        let flight = LoadKey(
+            hash: Hash128(key), type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key))
         let result = try await cache.loads.run(flight) {
             // Memory was asked and counted above; it is asked again because another load may just have ended.
             if let entry = try await cache.entry(for: key, isCounted: false) {
-                if let value = try decodable(entry, key) { return value }
+                if let value = try await decodable(entry, key) { return value }
                 cache.counters.undecodable.count()
             }
+            let stamp = try await cache.loadStamp(for: key)
             let value = try await loaded(load)
-            try await keep(value, key, ttl)
+            try await keep(value, key, ttl, stamp)
             return value
         }
         guard let value = result as? Value else {
@@ -39,9 +41,9 @@ extension Namespace {
     }
 
     /// The value, or `nil` for bytes that do not fit the type; authentication is not forgiven.
-    private func decodable(_ entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value? {
+    private func decodable(_ entry: MemoryEntry, _ key: CacheKey) async throws(CacheError) -> Value? {
         do {
-            return try decode(entry, key)
+            return try await current(entry, key)
         } catch  where error.code == .decoding || error.code == .invalidEnvelope {
             return nil
         }
@@ -58,9 +60,11 @@ extension Namespace {
         }
     }
 
-    private func keep(_ value: Value, _ key: CacheKey, _ ttl: Duration?) async throws(CacheError) {
+    private func keep(_ value: Value, _ key: CacheKey, _ ttl: Duration?, _ stamp: UInt64) async throws(CacheError) {
         do {
-            try await set(value, for: key, ttl: ttl)
+            var write = Cache.Write(key: key, document: try encode(value, key), ttl: ttl)
+            write.attributes.stamp = stamp
+            try await cache.store([write])
         } catch  where error.isStorageTrouble {
             cache.counters.storeFailures.count()
             cache.configuration.logger.warning("a loaded value was not stored", metadata: ["error": "\(error)"])

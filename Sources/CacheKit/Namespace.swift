@@ -9,12 +9,15 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// The prefix without its colon; `nil` for physical keys.
     public let name: String?
     let codec: ValueCodec<Value>
+    /// What was declared; `nil` for physical keys.
+    let state: NamespaceState?
     private let problem: CacheError?
 
     init(cache: Cache, codec: ValueCodec<Value>) {
         self.cache = cache
         self.name = nil
         self.codec = codec
+        state = nil
         self.problem = nil
     }
 
@@ -23,9 +26,10 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.name = name
         self.codec = codec
         do {
-            try cache.registry.declare(name, policy)
+            state = try cache.registry.declare(name, policy)
             problem = nil
         } catch {
+            state = nil
             problem = error
         }
     }
@@ -62,9 +66,15 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         let hash = Hash128(key)
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
-        if let entry = cache.memory.entry(hash, now: cache.clock.now()) { return try decode(entry, key) }
+        if let entry = cache.memory.entry(hash, now: cache.clock.now()) {
+            let (document, attributes) = try cache.sealer.opened(entry, key: key)
+            let scope = removals(for: key, entry)
+            if cache.isKnownToStand(attributes, scope) { return try codec.decode(document) }
+            if try await cache.stands(attributes, scope, entry, hash) { return try codec.decode(document) }
+        }
         guard let entry = try await cache.entryBelowMemory(key, hash) else { return nil }
-        return try decode(entry, key)
+        if let value = try await current(entry, key) { return value }
+        return try await valueInPlaceOfRemoved(key, hash)
     }
 
     /// The values of many keys, at most one round trip per tier; keys without a live value are left out.
@@ -72,11 +82,18 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         var physical: [CacheKey] = []
         for key in keys { physical.append(try self.key(key)) }
-        let entries = try await cache.entries(for: physical)
         var values: [String: Value] = [:]
-        for (index, entry) in entries.enumerated() {
+        var removed: [Int] = []
+        for (index, entry) in try await cache.entries(for: physical).enumerated() {
             guard let entry else { continue }
-            values[keys[index]] = try decode(entry, physical[index])
+            values[keys[index]] = try await current(entry, physical[index])
+            if values[keys[index]] == nil { removed.append(index) }
+        }
+        guard !removed.isEmpty else { return values }
+        // What memory held was removed; a lower tier may have something newer.
+        for (index, entry) in zip(removed, try await cache.entries(for: removed.map { physical[$0] })) {
+            guard let entry else { continue }
+            values[keys[index]] = try await current(entry, physical[index])
         }
         return values
     }
@@ -89,7 +106,7 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// Whether a physical key has a live value in any tier.
     public func contains(_ key: CacheKey) async throws(CacheError) -> Bool {
         try requireDeclared()
-        return try await cache.contains([key])[0]
+        return try await cache.containsStanding([key])[0]
     }
 
     /// Which of many keys have a live value in any tier: at most one round trip per tier, no value is moved from the remote.
@@ -97,37 +114,51 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         var physical: [CacheKey] = []
         for key in keys { physical.append(try self.key(key)) }
-        return Set(zip(keys, try await cache.contains(physical)).filter(\.1).map(\.0))
+        return Set(zip(keys, try await cache.containsStanding(physical)).filter(\.1).map(\.0))
     }
 
     // MARK: Writing
 
     /// Stores a value. With a local store it is on disk when this returns; without one it is in the remote.
     ///
-    /// - Parameter ttl: How long it lives; the namespace's TTL where left out. One millisecond to ten years.
+    /// - Parameters:
+    ///   - ttl: How long it lives; the namespace's TTL where left out. One millisecond to ten years, 30 days with tags.
+    ///   - tags: What it is removed by with ``removeAll(tagged:)``: at most 64, each of 1 to 256 bytes of UTF-8. Not in an interop
+    ///     namespace.
     /// - Throws: ``CacheError/Code/encoding``, ``CacheError/Code/valueTooLarge``, and what the first durable tier says.
-    public func set(_ value: Value, for key: String, ttl: Duration? = nil) async throws(CacheError) {
-        try await set(value, for: self.key(key), ttl: ttl)
+    public func set(
+        _ value: Value, for key: String, ttl: Duration? = nil, tags: Set<String> = []
+    ) async throws(CacheError) {
+        try await set(value, for: self.key(key), ttl: ttl, tags: tags)
     }
 
-    /// Stores a value under a physical key; see ``set(_:for:ttl:)-(_,String,_)``.
-    public func set(_ value: Value, for key: CacheKey, ttl: Duration? = nil) async throws(CacheError) {
+    /// Stores a value under a physical key; see ``set(_:for:ttl:tags:)-(_,String,_,_)``.
+    public func set(
+        _ value: Value, for key: CacheKey, ttl: Duration? = nil, tags: Set<String> = []
+    ) async throws(CacheError) {
         try requireDeclared()
-        try await cache.store([Cache.Write(key: key, document: encode(value, key), ttl: ttl)])
+        var write = Cache.Write(key: key, document: try encode(value, key), ttl: ttl)
+        write.attributes.tags = try ValueAttributes.hashes(of: tags)
+        try await cache.store([write])
     }
 
-    /// Stores many values: one transaction with a local store, one pipeline without.
-    public func set(_ values: [String: Value], ttl: Duration? = nil) async throws(CacheError) {
+    /// Stores many values, all with the same tags: one transaction with a local store, one pipeline without.
+    public func set(
+        _ values: [String: Value], ttl: Duration? = nil, tags: Set<String> = []
+    ) async throws(CacheError) {
         try requireDeclared()
+        var attributes = ValueAttributes()
+        attributes.tags = try ValueAttributes.hashes(of: tags)
         var writes: [Cache.Write] = []
         for (key, value) in values {
             let key = try self.key(key)
-            writes.append(Cache.Write(key: key, document: try encode(value, key), ttl: ttl))
+            writes.append(
+                Cache.Write(key: key, document: try encode(value, key), ttl: ttl, attributes: attributes))
         }
         try await cache.store(writes)
     }
 
-    /// Stores many values that live for different times; see ``set(_:ttl:)``.
+    /// Stores many values that live for different times; see ``set(_:ttl:tags:)``.
     public func set(_ entries: [(key: CacheKey, value: Value, ttl: Duration?)]) async throws(CacheError) {
         try requireDeclared()
         var writes: [Cache.Write] = []

@@ -128,6 +128,8 @@ extension Cache {
         statistics.storeFailures = counters.storeFailures.value
         statistics.invalidatedKeys = counters.invalidatedKeys.value
         statistics.gaps = counters.gaps.value
+        statistics.removals = counters.removals.value
+        statistics.removedEntries = counters.removedEntries.value
         return statistics
     }
 }
