@@ -55,6 +55,8 @@ extension Cache {
     ///
     /// Calls made afterwards throw ``CacheError/Code/shutdown``.
     public func shutdown(deadline: Duration = .seconds(10)) async {
+        // Loads in the background end while what they load can still be stored.
+        await background.close(deadline: deadline, clock: clock)
         guard lifecycle.shutDown() else { return await lifecycle.waitUntilClosed() }
         defer { lifecycle.close() }
         if let synchronizer {

@@ -8,35 +8,60 @@ extension Cache {
         var key: CacheKey
         var document: [UInt8]
         var ttl: Duration?
-        /// What is kept beside the document; the stamp is given when it is written, where none is given here.
-        var attributes = ValueAttributes()
+        /// What is kept beside the document; as for a value that is set now, for `nil`.
+        var attributes: ValueAttributes?
     }
 
-    /// Seals and stores documents; all of them in one transaction where there is a local store.
-    func store(_ writes: [Write]) async throws(CacheError) {
+    /// Seals and stores documents; all of them in one transaction where there is a local store. Gives how long each lives.
+    @discardableResult
+    func store(_ writes: [Write]) async throws(CacheError) -> [Duration] {
         try requireValues()
         let now = clock.now()
         var changes: [LocalChange] = []
         changes.reserveCapacity(writes.count)
+        var lives: [Duration] = []
         for write in writes {
             let state = registry.state(for: write.key)
             let policy = state.policy
             let ttl = write.ttl ?? policy.ttl
-            guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else {
-                throw CacheError(.invalidArgument, "a TTL lies between one millisecond and ten years")
-            }
+            guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
             if let scope = state.removals, !scope.canStamp { try await meet(scope) }
+            let attributes = try stamped(
+                write.attributes ?? newAttributes(policy), state, kept: ttl + policy.loading.keepsStale, now)
+            let end = end(ofLifeFrom: now, ttl, policy, attributes)
+            lives.append(now.duration(to: end))
             // Loaded before a removal: it must not take the place of what was loaded after it.
-            if write.attributes.stamp != 0, isKnownRemoved(write.attributes, state) { continue }
-            let attributes = try stamped(write.attributes, state, kept: ttl + policy.loading.keepsStale, now)
+            if isKnownRemoved(attributes, state) { continue }
             let (bytes, form) = try sealer.seal(write.document, attributes, key: write.key, mode: policy.mode)
             changes.append(
                 LocalChange(
-                    key: write.key, value: bytes, form: form, mode: policy.mode, expiresAt: now.advanced(by: ttl)))
+                    key: write.key, value: bytes, form: form, mode: policy.mode,
+                    expiresAt: end.advanced(by: policy.loading.keepsStale), staleAt: end))
         }
         try await apply(changes, now: now)
-        changeHub.set(writes.lazy.map(\.key))
+        changeHub.set(changes.lazy.map(\.key))
         counters.writes.count(writes.count)
+        return lives
+    }
+
+    /// What is kept beside a value that is set, or begins to be loaded, now.
+    func newAttributes(_ policy: NamespacePolicy) -> ValueAttributes {
+        var attributes = ValueAttributes()
+        if policy.mode == .native, let limit = policy.loading.slidingLimit {
+            attributes.slidingEnd = clock.now().advanced(by: limit)
+        }
+        return attributes
+    }
+
+    private func end(
+        ofLifeFrom now: Timestamp, _ ttl: Duration, _ policy: NamespacePolicy, _ attributes: ValueAttributes
+    ) -> Timestamp {
+        var life = ttl
+        if policy.loading.ttlJitter > 0 {
+            life = max(.milliseconds(1), life * (1 - policy.loading.ttlJitter * configuration.jitter()))
+        }
+        let end = now.advanced(by: life)
+        return min(end, attributes.slidingEnd ?? end)
     }
 
     /// Deletes keys, whether or not they exist.
@@ -53,14 +78,15 @@ extension Cache {
         counters.deletes.count(keys.count)
     }
 
-    /// Commits changes to the first durable tier and keeps them in memory.
-    func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) {
-        guard !changes.isEmpty else { return }
+    /// Applies changes in the first durable tier; says which did not expect something else to stand there.
+    @discardableResult
+    func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) -> [Bool] {
+        guard !changes.isEmpty else { return [] }
         if let local {
             let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
             let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
             let sequences = try await local.commit(changes)
-            for (change, sequence) in zip(changes, sequences) { keep(change, sequence, now) }
+            for (change, sequence) in zip(changes, sequences) where sequence != .zero { keep(change, sequence, now) }
             changeHub.committed(sequences)
             if let synchronizer {
                 synchronizer.wake()
@@ -69,9 +95,10 @@ extension Cache {
                 }
                 if case .writeThrough(let timeout) = admission {
                     let written = Dictionary(zip(changes.map(\.key), sequences)) { max($0, $1) }
-                    try await synchronizer.awaitApplied(written, atMost: timeout)
+                    try await synchronizer.awaitApplied(written.filter { $0.value != .zero }, atMost: timeout)
                 }
             }
+            return sequences.map { $0 != .zero }
         } else if let remote {
             try await writeThrough(changes, to: remote, now: now)
         } else {
@@ -85,6 +112,7 @@ extension Cache {
                 }
             }
         }
+        return changes.map { _ in true }
     }
 
     /// Puts a committed change into memory, or takes a deleted key out of it.
@@ -137,5 +165,11 @@ extension MemoryEntry {
         self.init(
             bytes: value, form: change.form, mode: change.mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
             writtenAt: now, sequence: sequence)
+    }
+}
+
+extension CacheError {
+    static func invalidTTL() -> CacheError {
+        CacheError(.invalidArgument, "a TTL lies between one millisecond and ten years")
     }
 }

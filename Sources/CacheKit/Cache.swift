@@ -22,6 +22,7 @@ public final class Cache: Sendable {
     let markerReads: SingleFlight<[RemovalMarker], Void>
     let stamps = StampClock()
     let changeHub = ChangeHub()
+    let background: BackgroundLoads
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -60,6 +61,8 @@ public final class Cache: Sendable {
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
         markerReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
+        background = BackgroundLoads(
+            limit: configuration.maximumBackgroundLoads, executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
         self.memory = memory
         let sealer = try ValueSealer(
@@ -155,5 +158,5 @@ struct LoadKey: Hashable {
     let hash: Hash128
     let type: ObjectIdentifier
     /// Who comes after a removal must not be given what began to load before it.
-    let generation: UInt64
+    var generation: UInt64 = 0
 }

@@ -11,6 +11,8 @@ public struct CacheConfiguration: Sendable {
     /// How values are loaded, refreshed, and served when no new one is to be had, where a namespace does not say it. Default:
     /// by one caller at a time in the process, and nothing else.
     public var loading = LoadingPolicy()
+    /// How many loads that nobody waits for run at a time; more are not begun. Default 64, at most 10,000.
+    public var maximumBackgroundLoads = 64
     /// The largest encoded value, in bytes of MessagePack. Default 16 MiB, at most 512 MiB.
     public var maximumValueBytes: Int = 16 << 20
     /// The memory tier.
@@ -50,6 +52,8 @@ public struct CacheConfiguration: Sendable {
         for problem in NamespacePolicy(mode: defaultMode, ttl: defaultTTL, loading: loading).problems {
             try check(false, problem)
         }
+        try check(
+            (1...10_000).contains(maximumBackgroundLoads), "maximumBackgroundLoads lies between 1 and 10,000")
         try check(memory.maximumBytes >= 0, "memory.maximumBytes is not negative")
         try check((1...1024).contains(memory.shards), "memory.shards lies between 1 and 1,024")
         try check(tombstoneLifetime > .zero, "tombstoneLifetime is positive")

@@ -67,14 +67,21 @@ public struct Namespace<Value: Sendable>: Sendable {
         let hash = Hash128(key)
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
         if let entry = cache.memory.entry(hash, now: cache.clock.now()) {
-            let (document, attributes) = try cache.sealer.opened(entry, key: key)
-            let scope = removals(for: key, entry)
-            if cache.isKnownToStand(attributes, scope) { return try codec.decode(document) }
-            if try await cache.stands(attributes, scope, entry, hash) { return try codec.decode(document) }
+            if !entry.isNegative {
+                let (document, attributes) = try cache.sealer.opened(entry, key: key)
+                if cache.isKnownToStand(attributes, removals(for: key, entry)) {
+                    cache.slide(entry, attributes, key)
+                    return try codec.decode(document)
+                }
+            }
+            if let found = try await standing(entry, key) { return found.value }
         }
-        guard let entry = try await cache.entryBelowMemory(key, hash) else { return nil }
-        if let value = try await current(entry, key) { return value }
-        return try await valueInPlaceOfRemoved(key, hash)
+        // The second time for what the remote has in place of a row that was removed.
+        for _ in 0..<(cache.local != nil && cache.remote != nil ? 2 : 1) {
+            guard let entry = try await cache.entryBelowMemory(key, hash)?.entry else { return nil }
+            if let found = try await standing(entry, key) { return found.value }
+        }
+        return nil
     }
 
     /// The values of many keys, at most one round trip per tier; keys without a live value are left out.
@@ -86,14 +93,17 @@ public struct Namespace<Value: Sendable>: Sendable {
         var removed: [Int] = []
         for (index, entry) in try await cache.entries(for: physical).enumerated() {
             guard let entry else { continue }
-            values[keys[index]] = try await current(entry, physical[index])
-            if values[keys[index]] == nil { removed.append(index) }
+            if let found = try await standing(entry, physical[index]) {
+                values[keys[index]] = found.value
+            } else {
+                removed.append(index)
+            }
         }
         guard !removed.isEmpty else { return values }
         // What memory held was removed; a lower tier may have something newer.
         for (index, entry) in zip(removed, try await cache.entries(for: removed.map { physical[$0] })) {
             guard let entry else { continue }
-            values[keys[index]] = try await current(entry, physical[index])
+            values[keys[index]] = try await standing(entry, physical[index])?.value
         }
         return values
     }
@@ -127,31 +137,31 @@ public struct Namespace<Value: Sendable>: Sendable {
     ///     namespace.
     /// - Throws: ``CacheError/Code/encoding``, ``CacheError/Code/valueTooLarge``, and what the first durable tier says.
     public func set(
-        _ value: Value, for key: String, ttl: Duration? = nil, tags: Set<String> = []
+        _ value: Value, for key: String, ttl: Duration? = nil, tags: [String] = []
     ) async throws(CacheError) {
         try await set(value, for: self.key(key), ttl: ttl, tags: tags)
     }
 
     /// Stores a value under a physical key; see ``set(_:for:ttl:tags:)-(_,String,_,_)``.
     public func set(
-        _ value: Value, for key: CacheKey, ttl: Duration? = nil, tags: Set<String> = []
+        _ value: Value, for key: CacheKey, ttl: Duration? = nil, tags: [String] = []
     ) async throws(CacheError) {
         try requireDeclared()
-        var write = Cache.Write(key: key, document: try encode(value, key), ttl: ttl)
-        write.attributes.tags = try ValueAttributes.hashes(of: tags)
-        try await cache.store([write])
+        let attributes = try cache.newAttributes(cache.registry.policy(for: key), tags: tags)
+        try await cache.store([
+            Cache.Write(key: key, document: encode(value, key), ttl: ttl, attributes: attributes)
+        ])
     }
 
     /// Stores many values, all with the same tags: one transaction with a local store, one pipeline without.
     public func set(
-        _ values: [String: Value], ttl: Duration? = nil, tags: Set<String> = []
+        _ values: [String: Value], ttl: Duration? = nil, tags: [String] = []
     ) async throws(CacheError) {
         try requireDeclared()
-        var attributes = ValueAttributes()
-        attributes.tags = try ValueAttributes.hashes(of: tags)
         var writes: [Cache.Write] = []
         for (key, value) in values {
             let key = try self.key(key)
+            let attributes = try cache.newAttributes(cache.registry.policy(for: key), tags: tags)
             writes.append(
                 Cache.Write(key: key, document: try encode(value, key), ttl: ttl, attributes: attributes))
         }
@@ -194,7 +204,27 @@ public struct Namespace<Value: Sendable>: Sendable {
         try codec.encode(value, cache.registry.policy(for: key).mode)
     }
 
-    func decode(_ entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value {
-        try codec.decode(cache.sealer.document(of: entry, key: key))
+    /// What stands under a key: a value, or a negative result.
+    struct Standing {
+        var value: Value?
+    }
+
+    /// What a live entry that a caller reads says: its value, `nil` for a negative result. `nil` for what was removed.
+    func standing(_ entry: MemoryEntry, _ key: CacheKey) async throws(CacheError) -> Standing? {
+        guard let opened = try await cache.openedUnlessRemoved(entry, key, usually: state) else { return nil }
+        guard let document = opened.document else { return Standing(value: nil) }
+        cache.slide(entry, opened.attributes, key)
+        return Standing(value: try codec.decode(document))
+    }
+
+    /// The value of an entry, and what is known of it; `nil` for a negative result, and for what was removed.
+    func lookup(
+        _ entry: MemoryEntry, _ key: CacheKey, from source: EntrySource
+    ) async throws(CacheError) -> Lookup<Value>? {
+        guard let opened = try await cache.openedUnlessRemoved(entry, key, usually: state),
+            let document = opened.document
+        else { return nil }
+        cache.slide(entry, opened.attributes, key)
+        return Lookup(try codec.decode(document), entry, opened.attributes, from: source, at: cache.clock.now())
     }
 }

@@ -56,6 +56,9 @@ final class NamespaceState: Sendable {
 final class NamespaceRegistry: Sendable {
     /// By the hash of a name's bytes: strings that only look alike are different namespaces, as their keys are.
     private let states = Mutex<[Hash128: NamespaceState]>([:])
+    /// Whether any namespace has sliding values; asked at every read.
+    private let sliding = Atomic(false)
+    var hasSliding: Bool { sliding.load(ordering: .relaxed) }
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
     private let hasStores: Bool
@@ -64,6 +67,7 @@ final class NamespaceRegistry: Sendable {
     init(fallback: NamespacePolicy, hasStores: Bool) {
         self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: hasStores)
         self.hasStores = hasStores
+        if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
@@ -88,6 +92,7 @@ final class NamespaceRegistry: Sendable {
             if state.removals != nil { hasRemovals.store(true, ordering: .releasing) }
             return state
         }
+        if policy.loading.isSliding { sliding.store(true, ordering: .relaxed) }
         guard state.policy == policy else {
             throw CacheError(
                 .invalidConfiguration,

@@ -16,8 +16,10 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// `nil` for as long as it takes.
     public var softDeadline: Duration?
     /// How long a load may take. After it the loader is cancelled, what it gives later is dropped, and callers get a stale value or
-    /// ``CacheError/Code/loadTimeout``. `nil` for as long as it takes.
-    public var hardDeadline: Duration?
+    /// ``CacheError/Code/loadTimeout``. Default five minutes, at most a day.
+    public var hardDeadline: Duration = .seconds(300)
+    /// How long after a failed load nobody tries again while a stale value is served. Default one second, at most an hour.
+    public var retryPause: Duration = .seconds(1)
     /// How long "there is no such value" is remembered, where a loader gives `nil`. `nil` for not at all.
     public var negativeTTL: Duration?
     /// The largest share by which a life is shortened at random, 0 to 0.5, so that values which were stored together do
@@ -63,13 +65,13 @@ public struct LoadingPolicy: Sendable, Equatable {
         check(eagerRefresh.map { (0.1...0.99).contains($0) } ?? true, "eagerRefresh lies between 0.1 and 0.99")
         check((0...0.5).contains(ttlJitter), "ttlJitter lies between 0 and 0.5")
         check(softDeadline.map { $0 > .zero } ?? true, "softDeadline is positive")
-        check(hardDeadline.map { $0 > .zero } ?? true, "hardDeadline is positive")
+        check(
+            hardDeadline > .zero && hardDeadline <= .seconds(86_400), "hardDeadline is positive and at most a day")
+        check((.zero...Duration.seconds(3600)).contains(retryPause), "retryPause is at most an hour")
         check(
             softDeadline == nil || keepsStale > .zero,
             "softDeadline needs stale values to serve: set staleIfError or staleWhileRevalidate")
-        if let softDeadline, let hardDeadline {
-            check(softDeadline <= hardDeadline, "softDeadline is not longer than hardDeadline")
-        }
+        check(softDeadline.map { $0 <= hardDeadline } ?? true, "softDeadline is not longer than hardDeadline")
         check(
             negativeTTL.map { $0 >= .milliseconds(1) && $0 <= longest } ?? true,
             "negativeTTL lies between one millisecond and ten years")

@@ -12,6 +12,14 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         let id: UInt64
         var task: Task<Void, Never>?
         var waiters: [UInt64: Waiter] = [:]
+        /// Whether somebody runs it who lands it, whoever leaves.
+        var isClaimed = false
+    }
+
+    /// The right, and the duty, to land the flight of a key.
+    struct Claim: Sendable {
+        let key: Key
+        fileprivate let flightID: UInt64
     }
 
     private struct State {
@@ -99,11 +107,39 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         let (continuation, abandoned): (Waiter?, Task<Void, Never>?) = state.withLock { state in
             guard let continuation = state.flights[key]?.waiters.removeValue(forKey: waiter) else { return (nil, nil) }
             guard state.flights[key]?.waiters.isEmpty == true else { return (continuation, nil) }
+            if state.flights[key]?.isClaimed == true { return (continuation, nil) }
             // The next caller starts afresh instead of joining an action that is being cancelled.
             return (continuation, state.flights.removeValue(forKey: key)?.task)
         }
         abandoned?.cancel()
         continuation?.resume(throwing: CancellationError())
+    }
+
+    /// Begins a flight for each key that has none; `nil` for those that have one. Each claim has to be landed, or abandoned.
+    func claim(_ keys: [Key]) -> [Claim?] {
+        state.withLock { state in
+            keys.map { key in
+                guard state.flights[key] == nil else { return nil }
+                let id = state.newID()
+                state.flights[key] = Flight(id: id, isClaimed: true)
+                return Claim(key: key, flightID: id)
+            }
+        }
+    }
+
+    /// Gives everyone who waits for a claimed flight its result.
+    func land(_ claim: Claim, _ result: Result<Value, any Error>) { land(claim.key, claim.flightID, result) }
+
+    /// Gives claims up if nobody waits for any of them; else they still have to be landed.
+    func abandon(_ claims: [Claim]) -> Bool {
+        state.withLock { state in
+            func flight(_ claim: Claim) -> Flight? {
+                state.flights[claim.key].flatMap { $0.id == claim.flightID ? $0 : nil }
+            }
+            guard claims.allSatisfy({ flight($0)?.waiters.isEmpty ?? true }) else { return false }
+            for claim in claims where flight(claim) != nil { state.flights[claim.key] = nil }
+            return true
+        }
     }
 
     private func land(_ key: Key, _ flightID: UInt64, _ result: Result<Value, any Error>) {

@@ -12,7 +12,7 @@ public struct MemoryEntry: Sendable {
     public var expiresAt: Timestamp
     /// When its life ends; until `expiresAt` it is stale.
     public var staleAt: Timestamp
-    /// When it was written; zero where nobody knows.
+    /// When it was written or renewed; zero where nobody knows.
     public var writtenAt: Timestamp
     /// Whether it says that there is no such value; `bytes` are empty then.
     public var isNegative: Bool

@@ -170,6 +170,14 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         }
     }
 
+    /// Lets the life of what is held end at another time.
+    func renew(_ hash: Hash128, at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
+        state.withLock { state in
+            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }) else { return }
+            state.slots[slot].renew(at: now, staleAt: staleAt, expiresAt: expiresAt)
+        }
+    }
+
     /// Drops an unverified key of which a lower tier says that there is nothing, unless the outcome of a write became known
     /// since `ticket`.
     func dropUnverified(_ hash: Hash128, ticket: Ticket) {

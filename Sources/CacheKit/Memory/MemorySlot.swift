@@ -41,6 +41,13 @@ struct MemorySlot: Sendable {
 
     var charge: Int { MemoryEntry.charge(byteCount: bytes.count) }
 
+    /// Lets its life end at another time.
+    mutating func renew(at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
+        writtenAt = now
+        self.expiresAt = expiresAt
+        self.staleAt = staleAt
+    }
+
     /// Lets go of the bytes; the slot waits for its next entry.
     mutating func clear() {
         bytes = []

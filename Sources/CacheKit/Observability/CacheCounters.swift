@@ -9,6 +9,9 @@ final class CacheCounters: Sendable {
     let remoteFailures = Atomic<Int>(0)
     let loads = Atomic<Int>(0)
     let loadFailures = Atomic<Int>(0)
+    let loadMilliseconds = Atomic<Int>(0)
+    let staleServed = Atomic<Int>(0)
+    let renewals = Atomic<Int>(0)
     let undecodable = Atomic<Int>(0)
     let writes = Atomic<Int>(0)
     let deletes = Atomic<Int>(0)
@@ -44,8 +47,14 @@ public struct CacheStatistics: Sendable, Equatable {
     public var remoteFailures = 0
     /// Loaders that ran to their end.
     public var loads = 0
-    /// Loaders that threw.
+    /// Loaders that threw, or took too long.
     public var loadFailures = 0
+    /// How long all loaders took together that ran to their end.
+    public var loadTime = Duration.zero
+    /// Stale values that were served.
+    public var staleServed = 0
+    /// Lives that began anew: by `touch`, and by reading a sliding value.
+    public var renewals = 0
     /// Entries that no longer fitted their type and counted as misses in `getOrSet`.
     public var undecodable = 0
     /// Values set.

@@ -122,6 +122,9 @@ extension Cache {
         statistics.remoteFailures = counters.remoteFailures.value
         statistics.loads = counters.loads.value
         statistics.loadFailures = counters.loadFailures.value
+        statistics.loadTime = .milliseconds(counters.loadMilliseconds.value)
+        statistics.staleServed = counters.staleServed.value
+        statistics.renewals = counters.renewals.value
         statistics.undecodable = counters.undecodable.value
         statistics.writes = counters.writes.value
         statistics.deletes = counters.deletes.value

@@ -9,25 +9,52 @@ extension Cache {
         try sealer.requireKey()
     }
 
+    /// An entry and the tier that it came from.
+    typealias Located = (entry: MemoryEntry, source: EntrySource)
+
     /// The live entry of a key, from the first tier that has one.
-    func entry(for key: CacheKey, isCounted: Bool = true) async throws(CacheError) -> MemoryEntry? {
+    func located(_ key: CacheKey, isCounted: Bool = true) async throws(CacheError) -> Located? {
         let hash = Hash128(key)
-        if let entry = memory.entry(hash, now: clock.now(), isCounted: isCounted) { return entry }
+        if let entry = memory.entry(hash, now: clock.now(), isCounted: isCounted) { return (entry, .memory) }
         return try await entryBelowMemory(key, hash)
     }
 
+    /// An entry whose life has ended and that is still kept, if no tier is known to have a newer one.
+    func locatedStale(_ key: CacheKey) async throws(CacheError) -> Located? {
+        let hash = Hash128(key)
+        if let entry = memory.shard(hash).staleEntry(hash, now: clock.now()) { return (entry, .memory) }
+        return try await staleEntries([key])[0].map { ($0, .local) }
+    }
+
+    /// What memory and the local store keep of keys beyond their lives, in order.
+    func staleEntries(_ keys: [CacheKey]) async throws(CacheError) -> [MemoryEntry?] {
+        let now = clock.now()
+        var entries = keys.map(Hash128.init).map { memory.shard($0).staleEntry($0, now: now) }
+        let missing = keys.indices.filter { entries[$0] == nil }
+        guard let local, !missing.isEmpty else { return entries }
+        for (index, row) in zip(missing, try await local.read(missing.map { keys[$0] })) {
+            guard let row, row.isStale(at: now) else { continue }
+            let isGone = remote != nil && unverified.standing(Hash128(keys[index]), row.sequence) == .gone
+            entries[index] = isGone ? nil : MemoryEntry(row)
+        }
+        return entries
+    }
+
     /// The live entry of a key that memory does not hold.
-    func entryBelowMemory(_ key: CacheKey, _ hash: Hash128) async throws(CacheError) -> MemoryEntry? {
+    func entryBelowMemory(_ key: CacheKey, _ hash: Hash128) async throws(CacheError) -> Located? {
         try requireValues()
         guard local != nil || remote != nil else { return nil }
         let ticket = memory.shard(hash).ticket(hash)
         switch try await readLocal([key], [ticket])[0] {
-        case .found(let entry): return entry
+        case .found(let entry): return (entry, .local)
         case .absent: return nil
         case .askRemote(let row):
             guard remote != nil else { return nil }
-            return try await readRemoteOnce(
+            let entry = try await readRemoteOnce(
                 RemoteQuestion(index: 0, key: key, hash: hash, ticket: ticket, row: row))
+            // The row, which still stands.
+            let isOwn = row != nil && row?.entry.sequence == entry?.sequence
+            return entry.map { ($0, isOwn ? .local : .remote) }
         }
     }
 
@@ -114,8 +141,9 @@ extension Cache {
     func contains(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
         let hashes = keys.map(Hash128.init)
         let now = clock.now()
-        var found = hashes.map { memory.entry($0, now: now) != nil }
-        let missing = keys.indices.filter { !found[$0] }
+        let held = hashes.map { memory.entry($0, now: now) }
+        var found = held.map { $0.map { !$0.isNegative } ?? false }
+        let missing = keys.indices.filter { held[$0] == nil }
         guard !missing.isEmpty else { return found }
         try requireValues()
         guard local != nil || remote != nil else { return found }
@@ -124,7 +152,7 @@ extension Cache {
         for (position, answer) in try await readLocal(missing.map { keys[$0] }, tickets).enumerated() {
             let index = missing[position]
             switch answer {
-            case .found: found[index] = true
+            case .found(let entry): found[index] = !entry.isNegative
             case .absent: break
             case .askRemote(let row):
                 questions.append(
@@ -134,9 +162,11 @@ extension Cache {
         }
         guard let remote, !questions.isEmpty else { return found }
         // Where there is a row, the remote's having something is not the whole answer.
-        let held = questions.filter { $0.row != nil }
-        if !held.isEmpty {
-            for (question, entry) in zip(held, try await readRemote(held)) { found[question.index] = entry != nil }
+        let known = questions.filter { $0.row != nil }
+        if !known.isEmpty {
+            for (question, entry) in zip(known, try await readRemote(known)) {
+                found[question.index] = entry.map { !$0.isNegative } ?? false
+            }
             questions.removeAll { $0.row != nil }
             if questions.isEmpty { return found }
         }
@@ -146,7 +176,9 @@ extension Cache {
             }
         } catch  where error.isRemoteAway {
             counters.remoteFailures.count(questions.count)
-            for question in questions { found[question.index] = heldMeanwhile(question) != nil }
+            for question in questions {
+                found[question.index] = heldMeanwhile(question).map { !$0.isNegative } ?? false
+            }
         }
         return found
     }

@@ -75,7 +75,8 @@ extension Cache {
             guard let row else { continue }
             questions[index].row = row
             if let value = row.value, row.isLive(at: now) {
-                questions[index].held = markerStamp(value, row.form, questions[index].marker, questions[index].scope, now)
+                questions[index].held = markerStamp(
+                    value, row.form, questions[index].marker, questions[index].scope, now)
             }
         }
         guard remote != nil, rows.contains(where: { $0?.origin == .local }) else { return }
@@ -93,9 +94,10 @@ extension Cache {
         do {
             let entries = try await local == nil ? remote.read(keys) : remote.inspect(keys).map(\.entry)
             for (index, entry) in entries.enumerated() {
-                questions[index].found = entry.map {
-                    markerStamp($0.value, nil, questions[index].marker, questions[index].scope, now)
-                } ?? 0
+                questions[index].found =
+                    entry.map {
+                        markerStamp($0.value, nil, questions[index].marker, questions[index].scope, now)
+                    } ?? 0
             }
             return true
         } catch  where error.isRemoteAway || error.isRefusal {

@@ -13,19 +13,36 @@ extension Cache {
         state.removals?.standing(attributes, uptime: clock.uptime) == .removed
     }
 
-    /// Whether a value was not removed, after asking for what is not known. Memory lets go of one that was, and its row is
-    /// asked for at the remote, which may have something newer.
-    func stands(
-        _ attributes: ValueAttributes, _ scope: RemovalScope?, _ entry: MemoryEntry, _ hash: Hash128
-    ) async throws(CacheError) -> Bool {
-        guard let scope else { return true }
+    /// What an entry says, with no document for a negative result, after asking for what is not known of removals; `nil` if it
+    /// was removed: then memory lets go of it, and its row is asked for at the remote, which may have something newer.
+    ///
+    /// - Parameter state: What decides about the key usually.
+    func openedUnlessRemoved(
+        _ entry: MemoryEntry, _ key: CacheKey, usually state: NamespaceState? = nil
+    ) async throws(CacheError) -> (document: [UInt8]?, attributes: ValueAttributes)? {
+        let opened = try opened(entry, key)
+        guard entry.mode == .native, let scope = registry.removals(for: key, usually: state) else { return opened }
         // A removal made here is newer than what was read here.
-        stamps.observe(attributes.stamp, at: clock.now())
-        guard try await isRemoved(attributes, scope) else { return true }
+        stamps.observe(opened.attributes.stamp, at: clock.now())
+        guard try await isRemoved(opened.attributes, scope) else { return opened }
+        let hash = Hash128(key)
         memory.shard(hash).drop(hash, entry)
         if local != nil, remote != nil { unverified.changed([hash]) }
         counters.removedEntries.count()
-        return false
+        return nil
+    }
+
+    private func opened(
+        _ entry: MemoryEntry, _ key: CacheKey
+    ) throws(CacheError) -> (document: [UInt8]?, attributes: ValueAttributes) {
+        guard entry.isNegative else {
+            let (document, attributes) = try sealer.opened(entry, key: key)
+            return (document, attributes)
+        }
+        // When the load began that found none.
+        var attributes = ValueAttributes()
+        attributes.stamp = entry.bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        return (nil, attributes)
     }
 
     /// Whether each key has a live entry that was not removed. Values are opened where something was removed of their
@@ -49,11 +66,12 @@ extension Cache {
             toOpen = []
             for (index, entry) in zip(asked, try await entries(for: asked.map { keys[$0] })) {
                 guard let entry else { continue }
-                let attributes = try sealer.opened(entry, key: keys[index]).attributes
-                found[index] = try await stands(
-                    attributes, registry.removals(for: keys[index], usually: nil), entry, Hash128(keys[index]))
-                // What memory held was removed; a lower tier may have something newer.
-                if !found[index], !isSecond { toOpen.append(index) }
+                guard let opened = try await openedUnlessRemoved(entry, keys[index]) else {
+                    // What memory held was removed; a lower tier may have something newer.
+                    if !isSecond { toOpen.append(index) }
+                    continue
+                }
+                found[index] = opened.document != nil
             }
             if toOpen.isEmpty { break }
         }
@@ -70,21 +88,5 @@ extension Namespace {
     /// Whose removals count for an entry.
     func removals(for key: CacheKey, _ entry: MemoryEntry) -> RemovalScope? {
         entry.mode == .native ? cache.registry.removals(for: key, usually: state) : nil
-    }
-
-    /// The value of an entry; `nil` if it was removed.
-    func current(_ entry: MemoryEntry, _ key: CacheKey) async throws(CacheError) -> Value? {
-        let (document, attributes) = try cache.sealer.opened(entry, key: key)
-        let scope = removals(for: key, entry)
-        guard try await cache.stands(attributes, scope, entry, Hash128(key)) else { return nil }
-        return try codec.decode(document)
-    }
-
-    /// What the remote has where the file has what was removed.
-    func valueInPlaceOfRemoved(_ key: CacheKey, _ hash: Hash128) async throws(CacheError) -> Value? {
-        guard cache.local != nil, cache.remote != nil, let entry = try await cache.entryBelowMemory(key, hash) else {
-            return nil
-        }
-        return try await current(entry, key)
     }
 }

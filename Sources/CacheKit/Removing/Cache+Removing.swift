@@ -58,7 +58,8 @@ extension Cache {
             let key = marker.key
             let (bytes, form) = try sealer.seal(RemovalMarker.document, attributes, key: key, mode: .native)
             changes.append(
-                LocalChange(key: key, value: bytes, form: form, mode: .native, expiresAt: now.advanced(by: marker.life)))
+                LocalChange(key: key, value: bytes, form: form, mode: .native, expiresAt: now.advanced(by: marker.life))
+            )
         }
         do throws(CacheError) {
             try await apply(changes, now: now)

@@ -20,9 +20,7 @@ extension Cache {
             return attributes
         }
         guard attributes.tags.isEmpty || life <= RemovalMarker.longestTaggedLife else {
-            throw CacheError(
-                .invalidArgument,
-                "a value with tags is kept for at most 30 days, stale windows included; give it a shorter TTL")
+            throw .taggedForTooLong()
         }
         guard attributes.stamp == 0 else { return attributes }
         var attributes = attributes
@@ -30,11 +28,22 @@ extension Cache {
         return attributes
     }
 
-    /// A stamp for a value that is loaded from now on, so that a removal meanwhile is newer; 0 where values carry none.
-    func loadStamp(for key: CacheKey) async throws(CacheError) -> UInt64 {
-        guard let scope = registry.state(for: key).removals else { return 0 }
-        if !scope.canStamp { try await meet(scope) }
-        return stamps.next(at: clock.now())
+    /// A stamp for what is loaded from now on, so that a removal meanwhile is newer; 0 where values carry none.
+    func loadStamp(for keys: [CacheKey]) async throws(CacheError) -> UInt64 {
+        var isStamped = false
+        for key in keys {
+            guard let scope = registry.removals(for: key, usually: nil) else { continue }
+            isStamped = true
+            if !scope.canStamp { try await meet(scope) }
+        }
+        return isStamped ? stamps.next(at: clock.now()) : 0
+    }
+
+    /// What is kept beside a value that is set now.
+    func newAttributes(_ policy: NamespacePolicy, tags: [String]) throws(CacheError) -> ValueAttributes {
+        var attributes = newAttributes(policy)
+        attributes.tags = try ValueAttributes.hashes(of: tags)
+        return attributes
     }
 
     /// Takes note of the removals that this node has heard of, so that new stamps lie above them: by the file alone where there
@@ -55,21 +64,6 @@ extension Cache {
     }
 }
 
-extension ValueAttributes {
-    /// The hashes of tags that a caller gave.
-    ///
-    /// - Throws: ``CacheError/Code/invalidArgument`` for more than 64, an empty one, and one of more than 256 bytes.
-    static func hashes(of tags: Set<String>) throws(CacheError) -> [TagHash] {
-        guard !tags.isEmpty else { return [] }
-        guard tags.count <= maximumTagCount else {
-            throw CacheError(.invalidArgument, "a value has at most \(maximumTagCount) tags; give it fewer")
-        }
-        var hashes: [TagHash] = []
-        for tag in tags { hashes.append(try TagHash(checked: tag)) }
-        return hashes
-    }
-}
-
 extension TagHash {
     /// The hash of a tag that a caller gave.
     init(checked tag: String) throws(CacheError) {
@@ -77,5 +71,13 @@ extension TagHash {
             throw CacheError(.invalidArgument, "a tag has 1 to 256 bytes of UTF-8; shorten it")
         }
         try self.init(tag)
+    }
+}
+
+extension CacheError {
+    static func taggedForTooLong() -> CacheError {
+        CacheError(
+            .invalidArgument,
+            "a value with tags is kept for at most 30 days, stale windows included; give it a shorter TTL")
     }
 }

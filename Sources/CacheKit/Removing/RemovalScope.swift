@@ -133,7 +133,9 @@ final class RemovalScope: Sendable {
     }
 
     /// The markers that have to be asked for before it can be told what removals mean for a value.
-    func unknown(for attributes: ValueAttributes, uptime: () -> Duration) -> [(scope: RemovalScope, part: RemovalMarker.Part)] {
+    func unknown(for attributes: ValueAttributes, uptime: () -> Duration) -> [(
+        scope: RemovalScope, part: RemovalMarker.Part
+    )] {
         chain.flatMap { scope -> [(scope: RemovalScope, part: RemovalMarker.Part)] in
             var parts: [RemovalMarker.Part] = scope.isKnown(uptime) ? [] : [.all, .anyTag]
             if !attributes.tags.isEmpty, attributes.stamp <= scope.tagStamp.load(ordering: .acquiring) {

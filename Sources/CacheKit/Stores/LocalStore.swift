@@ -9,7 +9,8 @@ public protocol LocalStore: ChangeSettling, ChangeReviewing {
     /// What is held for each key, in order; expired entries and tombstones included. The caller decides by their times.
     func read(_ keys: [CacheKey]) async throws(CacheError) -> [StoredEntry?]
 
-    /// Commits changes in one transaction; durable when it returns. Gives each change its sequence, in order.
+    /// Commits changes in one transaction; durable when it returns. Gives each change its sequence, in order; zero for one whose row does
+    /// not stand under the change that it expects, of which nothing is stored.
     ///
     /// Not cancellable once begun: a cancelled caller still learns the outcome.
     @discardableResult

@@ -71,6 +71,8 @@ public struct RemoteWrite: Sendable {
         case put([UInt8], timeToLive: Duration)
         /// `DEL key`.
         case delete
+        /// `PEXPIRE key milliseconds`: lets the life of what is there end at another time; nothing where nothing is there.
+        case expire(timeToLive: Duration)
     }
 
     /// The key.

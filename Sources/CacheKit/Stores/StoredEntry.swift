@@ -69,7 +69,8 @@ public struct StoredEntry: Sendable {
     public var base: [ValueFingerprint]
     /// Whether somebody decided that it is sent however old it is: it is not set aside for its age again.
     public var isSentAtAnyAge: Bool
-    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` is empty then.
+    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` then has
+    /// nothing but 8 bytes that order it against removals, or is empty.
     public var isNegative: Bool
     /// Bytes of a value that whoever opened the store has no key for; `value` is empty then, and says nothing. `nil` else.
     public var withheldByteCount: Int?
@@ -123,11 +124,13 @@ public struct LocalChange: Sendable {
     public var staleAt: Timestamp
     /// Whether this is a negative result: `value` is empty, and only a ``RemoteFill`` may say it.
     public var isNegative: Bool
+    /// The change that the row has to stand under, or nothing is changed; `nil` for whatever stands there.
+    public var expected: ChangeSequence?
 
     /// A put, or with a `nil` value a delete.
     public init(
         key: CacheKey, value: [UInt8]?, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp,
-        staleAt: Timestamp? = nil, isNegative: Bool = false
+        staleAt: Timestamp? = nil, isNegative: Bool = false, expected: ChangeSequence? = nil
     ) {
         self.key = key
         self.value = value
@@ -136,6 +139,7 @@ public struct LocalChange: Sendable {
         self.expiresAt = expiresAt
         self.staleAt = staleAt ?? expiresAt
         self.isNegative = isNegative
+        self.expected = expected
     }
 }
 

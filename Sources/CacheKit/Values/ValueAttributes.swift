@@ -64,6 +64,16 @@ struct ValueAttributes: Sendable, Equatable {
 
     init() {}
 
+    /// - Throws: ``CacheError/Code/invalidArgument`` for more tags than fit, or one that is empty or too long.
+    static func hashes(of tags: [String]) throws(CacheError) -> [TagHash] {
+        guard tags.count <= maximumTagCount, tags.allSatisfy({ (1...256).contains($0.utf8.count) }) else {
+            throw CacheError(.invalidArgument, "a value has at most 64 tags of 1 to 256 bytes of UTF-8 each")
+        }
+        var hashes: [TagHash] = []
+        for tag in tags { hashes.append(try TagHash(tag)) }
+        return hashes
+    }
+
     /// Where the attributes lie in a document that begins with some.
     private static func payload(of document: [UInt8]) -> Range<Int>? {
         guard document.count > 3 else { return nil }

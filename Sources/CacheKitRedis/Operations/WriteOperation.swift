@@ -1,7 +1,7 @@
 internal import CacheKit
 internal import CacheKitCore
 
-/// `SET key value PX milliseconds` (https://redis.io/docs/latest/commands/set/) and `DEL key`.
+/// `SET key value PX milliseconds` (https://redis.io/docs/latest/commands/set/), `DEL key`, and `PEXPIRE key milliseconds`.
 struct WriteOperation: KeyedOperation {
     /// Redis refuses an expiry whose absolute time overflows; 100 years are as good as for ever.
     private static let maximumMilliseconds: Int64 = 100 * 365 * 86_400_000
@@ -42,6 +42,11 @@ struct WriteOperation: KeyedOperation {
                 writer.append(Self.milliseconds(timeToLive))
             case .delete:
                 writer.command("DEL", write.key.string)
+            case .expire(let timeToLive):
+                writer.begin(argumentCount: 3)
+                writer.append("PEXPIRE")
+                writer.append(write.key.string)
+                writer.append(Self.milliseconds(timeToLive))
             }
         }
     }
@@ -52,7 +57,7 @@ struct WriteOperation: KeyedOperation {
         for (write, reply) in zip(unit, replies) {
             switch (write.action, reply) {
             case (_, .error(let text)): results.append(.failed(.redisReply(text)))
-            case (.put, .simpleString), (.delete, .integer): results.append(.applied)
+            case (.put, .simpleString), (.delete, .integer), (.expire, .integer): results.append(.applied)
             default: throw .redisUnexpectedReply()
             }
         }

@@ -21,12 +21,18 @@ extension Writer {
             let change = hashed.change
             // Before the row is looked for: it may be the one that goes.
             try admit(change, isNearBound)
-            let (place, base, former) = try finder.withRow(hashed.hash) { table, row throws(CacheError) in
+            let found = try finder.withRow(hashed.hash) {
+                table, row throws(CacheError) -> (RowPlace, RowBase, Version?)? in
                 // A row that does not authenticate tells nothing, and the write mends it.
                 let former = row.flatMap { try? file.codec.metadata($0, table: table) }
+                if let expected = change.expected, former?.sequence != expected.number { return nil }
                 if let former, former.origin == .local, former.sequence > watermark.sequence { superseded += 1 }
                 let base = try former.map { former throws(CacheError) in try baseAfter(former, watermark) }
                 return (RowPlace(table: table, accessedAt: row?.integer(8)), base ?? RowBase(), former?.version)
+            }
+            guard let (place, base, former) = found else {
+                sequences.append(.zero)
+                continue
             }
             let (sequence, version) = try nextChange(above: former)
             try rows.store(

@@ -119,6 +119,7 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         let now = clock.now()
         return try using(writing: true) { state in
             return changes.map { change in
+                if let expected = change.expected, state.file.rows[change.key]?.sequence != expected { return .zero }
                 state.altered.remove(change.key)
                 if let row = state.file.rows[change.key], state.file.isPending(row) { state.file.superseded += 1 }
                 state.file.account.made += 1

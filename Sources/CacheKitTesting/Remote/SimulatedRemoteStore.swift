@@ -152,6 +152,8 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
                     held.cells[write.key] = VersionedCells.Cell(value: value, expiresAt: now.advanced(by: life))
                 case .delete:
                     held.cells[write.key] = nil
+                case .expire(let life):
+                    held.cells[write.key]?.expiresAt = now.advanced(by: life)
                 }
                 return .applied
             }

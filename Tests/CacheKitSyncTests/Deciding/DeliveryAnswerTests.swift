@@ -16,6 +16,7 @@ struct DeliveryAnswerTests {
         switch write.action {
         case .put(let value, let life): "\(write.key.string)=\(value) \(life.wholeMilliseconds)"
         case .delete: "\(write.key.string) deleted"
+        case .expire(let life): "\(write.key.string) expires \(life.wholeMilliseconds)"
         }
     }
 

@@ -68,7 +68,8 @@ struct ChangesTests {
         #expect(await taken(changes, 1) == [.set(key: "f")])
     }
 
-    @Test func `other processes and nodes are heard while the cache is run, and its own changes not again from the feed`()
+    @Test
+    func `other processes and nodes are heard while the cache is run, and its own changes not again from the feed`()
         async throws
     {
         let nodes = RemovalNodes()

@@ -38,7 +38,9 @@ struct RemovalNodes: Sendable {
     }
 
     /// A file that nobody has opened yet; nodes that share a remote have different numbers.
-    func file(_ node: UInt64 = 1) -> SimulatedLocalStore { SimulatedLocalStore(clock: clock, file: SimulatedFile(node: node), seed: node) }
+    func file(_ node: UInt64 = 1) -> SimulatedLocalStore {
+        SimulatedLocalStore(clock: clock, file: SimulatedFile(node: node), seed: node)
+    }
 
     /// Lets what is known be asked for again.
     func outdate() { clock.advance(by: .milliseconds(1100)) }

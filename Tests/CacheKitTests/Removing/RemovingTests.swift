@@ -155,7 +155,9 @@ struct RemovingTests {
         }
         let month: Duration = .seconds(30 * 86_400)
         try await numbers.set(1, for: "a", ttl: month, tags: ["t"])
-        #expect(await code { try await numbers.set(1, for: "a", ttl: month + .seconds(1), tags: ["t"]) } == .invalidArgument)
+        #expect(
+            await code { try await numbers.set(1, for: "a", ttl: month + .seconds(1), tags: ["t"]) } == .invalidArgument
+        )
     }
 
     @Test func `memory alone forgets no removal of a tag, however many there are`() async throws {
@@ -210,7 +212,8 @@ struct RemovingTests {
         for limit in [1, 100] {
             var keys: [String] = []
             var position = ChangeSequence.zero
-            while let page = Optional(try await world.cache.localEntries(after: position, limit: limit)), !page.isEmpty {
+            while let page = Optional(try await world.cache.localEntries(after: position, limit: limit)), !page.isEmpty
+            {
                 keys += page.map(\.key.string)
                 position = page[page.count - 1].sequence
             }
@@ -253,7 +256,9 @@ struct RemovingTests {
         #expect(try await numbers.get("1") == 2)
     }
 
-    @Test func `removing by scanning ends when its task is cancelled, and goes on when it is called again`() async throws {
+    @Test func `removing by scanning ends when its task is cancelled, and goes on when it is called again`()
+        async throws
+    {
         let (_, numbers) = try await world(Setting(hasLocal: true, mode: .interop))
         try await numbers.set(Dictionary(uniqueKeysWithValues: (0..<600).map { ("\($0)", $0) }))
         let first = try await Task {
@@ -267,7 +272,8 @@ struct RemovingTests {
     }
 
     @Test func `what other SDKs wrote is deleted in the remote`() async throws {
-        let (world, numbers) = try await world(Setting(hasLocal: true, hasRemote: true, isSecure: false, mode: .interop))
+        let (world, numbers) = try await world(
+            Setting(hasLocal: true, hasRemote: true, isSecure: false, mode: .interop))
         for number in 0..<25 {
             world.remote.put([1], for: try CacheKey("n:\(number)"), expiresAt: nil)
         }

@@ -1,0 +1,40 @@
+import CacheKitCore
+
+/// Where "there is no such value" is remembered: taken before the loader runs, so that a value which is written meanwhile is not
+/// hidden.
+///
+/// It goes into the file as if it had been read from the remote, so it is never sent; without a file into memory.
+struct AbsencePlace: Sendable {
+    private let cache: Cache
+    private let key: CacheKey
+    private let hash: Hash128
+    private let ticket: MemoryTier.Shard.Ticket
+    /// The change that the row stands under; `nil` for no row.
+    private let expected: ChangeSequence?
+
+    init(_ cache: Cache, _ key: CacheKey, _ hash: Hash128, isWanted: Bool) async throws(CacheError) {
+        self.cache = cache
+        self.key = key
+        self.hash = hash
+        ticket = cache.memory.shard(hash).ticket(hash)
+        expected = isWanted ? try await cache.local?.read([key])[0]?.sequence : nil
+    }
+
+    func keep(for ttl: Duration, mode: NamespaceMode, stamp: UInt64) async throws(CacheError) {
+        guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
+        let now = cache.clock.now()
+        // Orders it against removals, as a value's stamp does.
+        var bytes: [UInt8] = []
+        if stamp != 0 { bytes.append(bigEndian: stamp) }
+        let change = LocalChange(
+            key: key, value: bytes, form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
+        if let local = cache.local {
+            try await local.fill([RemoteFill(change: change, expected: expected)])
+        } else {
+            let entry = MemoryEntry(
+                bytes: bytes, form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
+                writtenAt: now, isNegative: true, sequence: .zero)
+            cache.memory.shard(hash).fill(hash, with: entry, ticket: ticket)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+import CacheKitCore
+import Logging
+
+/// One call that takes many values from the tiers, and those that are missing from one run of its loader.
+struct BatchLoad<Value: Sendable>: Sendable {
+    typealias Loader = @Sendable ([String]) async throws -> [String: Value]
+
+    let namespace: Namespace<Value>
+    /// Each key once.
+    let keys: [String]
+    let physical: [CacheKey]
+    let policy: NamespacePolicy
+    let ttl: Duration?
+    let loader: Loader
+
+    private var cache: Cache { namespace.cache }
+    private var loading: LoadingPolicy { policy.loading }
+
+    /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
+    func result() async throws -> [String: Value] {
+        do {
+            return try await values()
+        } catch let failure as LoaderFailure {
+            throw failure.error
+        }
+    }
+
+    /// The load of one key of it.
+    private func single(_ index: Int) -> Load<Value> {
+        let key = keys[index]
+        return Load(namespace: namespace, key: physical[index], policy: policy, acceptsAbsence: true) {
+            Loaded(try await loader([key])[key], ttl: ttl)
+        }
+    }
+
+    private func values() async throws -> [String: Value] {
+        var values: [String: Value] = [:]
+        var missing: [Int] = []
+        for (index, entry) in try await cache.entries(for: physical).enumerated() {
+            var answer: Load<Value>.Answer?
+            if let entry { answer = try await single(index).usable(entry, .memory) }
+            switch answer {
+            case .value(let lookup): values[keys[index]] = lookup.value
+            case .absent: break
+            case nil: missing.append(index)
+            }
+        }
+        guard !missing.isEmpty else { return values }
+        let stale = try await staleValues(missing)
+        let dueNow = missing.filter { stale[$0]?.freshness != .stale }
+        refreshInBackground(missing.filter { stale[$0]?.freshness == .stale })
+        for (index, found) in stale where found.freshness == .stale { values[keys[index]] = found.value }
+        do {
+            for (index, answer) in try await loaded(dueNow) {
+                if case .value(let lookup) = answer { values[keys[index]] = lookup.value }
+            }
+        } catch let failure as LoaderFailure {
+            // Served only if nothing is left out.
+            guard !Task.isCancelled, dueNow.allSatisfy({ stale[$0] != nil }) else { throw failure }
+            for index in dueNow { values[keys[index]] = stale[index]?.value }
+            cache.counters.staleServed.count(dueNow.count)
+        }
+        return values
+    }
+
+    // MARK: Stale values
+
+    private func staleValues(_ missing: [Int]) async throws(CacheError) -> [Int: (value: Value, freshness: Freshness)] {
+        guard loading.keepsStale > .zero else { return [:] }
+        var stale: [Int: (value: Value, freshness: Freshness)] = [:]
+        for (index, entry) in zip(missing, try await cache.staleEntries(missing.map { physical[$0] })) {
+            guard let entry else { continue }
+            let load = single(index)
+            let freshness = load.freshness(of: entry)
+            guard freshness == .stale || freshness == .lastResort,
+                case .value(let lookup)? = try await load.usable(entry, .local)
+            else { continue }
+            stale[index] = (lookup.value, freshness)
+        }
+        return stale
+    }
+
+    private func refreshInBackground(_ indices: [Int]) {
+        guard let first = indices.first else { return }
+        cache.counters.staleServed.count(indices.count)
+        let name = LoadKey(hash: Hash128(physical[first]), type: ObjectIdentifier(Self.self))
+        guard !cache.background.isPaused(name, at: cache.clock.uptime()) else { return }
+        cache.background.start(name) {
+            do {
+                _ = try await loaded(indices)
+            } catch {
+                cache.background.pause(name, until: cache.clock.uptime() + loading.retryPause)
+            }
+        }
+    }
+
+    // MARK: One load at a time
+
+    /// The answers of the loads that run, and of one that is started for the others.
+    private func loaded(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
+        guard !indices.isEmpty else { return [:] }
+        let flights = indices.map { single($0).flight }
+        let claims = cache.loads.claim(flights)
+        let own = indices.indices.filter { claims[$0] != nil }.map { indices[$0] }
+        let others = indices.indices.filter { claims[$0] == nil }.map { indices[$0] }
+        return try await withThrowingTaskGroup(of: [Int: Load<Value>.Answer].self) { group in
+            if !own.isEmpty {
+                group.addTask { try await claimed(own, claims.compactMap { $0 }) }
+            }
+            for index in others {
+                group.addTask { [index: try await single(index).joined()] }
+            }
+            var answers: [Int: Load<Value>.Answer] = [:]
+            for try await part in group { answers.merge(part) { $1 } }
+            return answers
+        }
+    }
+
+    /// Loads keys that nobody else loads. A caller who is cancelled leaves, and ends the load if nobody else waits for any of them.
+    private func claimed(
+        _ indices: [Int], _ claims: [SingleFlight<LoadKey, any Sendable>.Claim]
+    ) async throws -> [Int: Load<Value>.Answer] {
+        let promise = Promise<[Int: Load<Value>.Answer]>()
+        let work = Task(executorPreference: cache.configuration.sharedWorkExecutor) {
+            do {
+                let answers = try await loadedNow(indices)
+                for (index, claim) in zip(indices, claims) {
+                    cache.loads.land(claim, .success(answers[index] ?? .absent))
+                }
+                promise.keep(.success(answers))
+            } catch {
+                for claim in claims { cache.loads.land(claim, .failure(error)) }
+                promise.keep(.failure(error))
+            }
+        }
+        do {
+            return try await promise.value
+        } catch {
+            if Task.isCancelled, cache.loads.abandon(claims) { work.cancel() }
+            throw error
+        }
+    }
+
+    private func loadedNow(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
+        var answers = try await foundInMemory(indices)
+        let missing = indices.filter { answers[$0] == nil }
+        guard !missing.isEmpty else { return answers }
+        let places = try await absencePlaces(missing)
+        var attributes = cache.newAttributes(policy)
+        attributes.stamp = try await cache.loadStamp(for: missing.map { physical[$0] })
+        let began = cache.clock.uptime()
+        let loaded = try await loadedInTime(missing.map { keys[$0] })
+        let took = cache.clock.uptime() - began
+        cache.counters.loads.count(missing.count)
+        cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
+        var writes: [Cache.Write] = []
+        for (position, index) in missing.enumerated() {
+            guard let value = loaded[keys[index]] else {
+                answers[index] = .absent
+                if let ttl = loading.negativeTTL {
+                    await single(index).keepAbsence(places[position], ttl, attributes.stamp)
+                }
+                continue
+            }
+            let lookup = Lookup(
+                value: value, source: .loader, isStale: false, age: .zero, remaining: ttl ?? policy.ttl, loadTime: took)
+            answers[index] = .value(lookup)
+            let document = try namespace.encode(value, physical[index])
+            writes.append(Cache.Write(key: physical[index], document: document, ttl: ttl, attributes: attributes))
+        }
+        try await keep(writes)
+        return answers
+    }
+
+    /// What another load has left that ended between the first look and the claim.
+    private func foundInMemory(_ indices: [Int]) async throws(CacheError) -> [Int: Load<Value>.Answer] {
+        var answers: [Int: Load<Value>.Answer] = [:]
+        let now = cache.clock.now()
+        for index in indices {
+            let load = single(index)
+            guard let entry = cache.memory.entry(load.hash, now: now, isCounted: false) else { continue }
+            if let answer = try await load.usable(entry, .memory) { answers[index] = answer }
+        }
+        return answers
+    }
+
+    private func absencePlaces(_ indices: [Int]) async throws(CacheError) -> [AbsencePlace] {
+        var places: [AbsencePlace] = []
+        for index in indices {
+            let hash = Hash128(physical[index])
+            places.append(
+                try await AbsencePlace(cache, physical[index], hash, isWanted: loading.negativeTTL != nil))
+        }
+        return places
+    }
+
+    private func keep(_ writes: [Cache.Write]) async throws(CacheError) {
+        do {
+            try await cache.store(writes)
+        } catch  where error.isStorageTrouble {
+            cache.counters.storeFailures.count(writes.count)
+            cache.configuration.logger.warning("loaded values were not stored", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func loadedInTime(_ keys: [String]) async throws -> [String: Value] {
+        do {
+            let loaded = try await within(
+                loading.hardDeadline, of: cache.clock, cache.configuration.sharedWorkExecutor
+            ) { try await loader(keys) }
+            guard let loaded else { throw CacheError.loadTimeout() }
+            return loaded
+        } catch {
+            cache.counters.loadFailures.count()
+            throw LoaderFailure(error: error)
+        }
+    }
+}

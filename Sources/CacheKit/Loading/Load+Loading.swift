@@ -1,0 +1,126 @@
+import CacheKitCore
+import Logging
+
+/// Inside a load: asking the tiers once more, running the loader, and keeping what it gives.
+extension Load {
+    /// What a tier has, unless it is to be loaded anew.
+    ///
+    /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
+    func checkedOrLoaded(isChecked: Bool) async throws -> Answer {
+        // Memory was asked and counted before; it is asked again because another load may just have ended.
+        if let found = try await found(belowMemory: !isChecked) { return found }
+        return try await loaded()
+    }
+
+    private func found(belowMemory: Bool) async throws(CacheError) -> Answer? {
+        let located: Cache.Located?
+        if belowMemory {
+            located = try await cache.located(key, isCounted: false)
+        } else {
+            located = cache.memory.entry(hash, now: cache.clock.now(), isCounted: false).map { ($0, .memory) }
+        }
+        guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
+        guard let answer = try await usable(entry, source) else {
+            cache.counters.undecodable.count()
+            return nil
+        }
+        return answer
+    }
+
+    /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication is not forgiven.
+    func usable(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) async throws(CacheError) -> Answer? {
+        if entry.isNegative {
+            guard acceptsAbsence else { return nil }
+            return try await cache.openedUnlessRemoved(entry, key, usually: namespace.state).map { _ in .absent }
+        }
+        do {
+            return try await namespace.lookup(entry, key, from: source).map { .value($0) }
+        } catch  where error.code == .decoding || error.code == .invalidEnvelope {
+            return nil
+        }
+    }
+
+    func freshness(of entry: MemoryEntry) -> Freshness {
+        // Of the key, whose hash is another one in each process.
+        let spread = Double(hash.high >> 32) / Double(UInt32.max)
+        return Freshness(entry, loading, ttl: policy.ttl, spread: spread, at: cache.clock.now())
+    }
+
+    private func loaded() async throws -> Answer {
+        let place = try await AbsencePlace(cache, key, hash, isWanted: loading.negativeTTL != nil)
+        var attributes = cache.newAttributes(policy)
+        attributes.stamp = try await cache.loadStamp(for: [key])
+        let began = cache.clock.uptime()
+        let loaded = try await loadedInTime()
+        let took = cache.clock.uptime() - began
+        cache.counters.loads.count()
+        cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        guard let value = loaded.value else {
+            // Nothing is remembered of a value that somebody else is to be given.
+            if acceptsAbsence, let ttl = loaded.ttl ?? loading.negativeTTL {
+                await keepAbsence(place, ttl, attributes.stamp)
+            }
+            return .absent
+        }
+        attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
+        attributes.tags = try ValueAttributes.hashes(of: loaded.tags)
+        let life = try await keep(value, ttl: loaded.ttl, attributes)
+        return .value(
+            Lookup(value: value, source: .loader, isStale: false, age: .zero, remaining: life, loadTime: took))
+    }
+
+    private func loadedInTime() async throws -> Loaded<Value> {
+        do {
+            let loaded = try await within(
+                loading.hardDeadline, of: cache.clock, cache.configuration.sharedWorkExecutor, loader)
+            guard let loaded else { throw CacheError.loadTimeout() }
+            return loaded
+        } catch {
+            cache.counters.loadFailures.count()
+            if loading.keepsStale > .zero {
+                cache.background.pause(flight, until: cache.clock.uptime() + loading.retryPause)
+            }
+            throw LoaderFailure(error: error)
+        }
+    }
+
+    /// Stores a loaded value; gives how long it lives.
+    private func keep(
+        _ value: Value, ttl: Duration?, _ attributes: ValueAttributes
+    ) async throws(CacheError) -> Duration {
+        let document = try namespace.encode(value, key)
+        do {
+            return try await cache.store([Cache.Write(key: key, document: document, ttl: ttl, attributes: attributes)])[
+                0]
+        } catch  where error.isStorageTrouble {
+            cache.counters.storeFailures.count()
+            cache.configuration.logger.warning("a loaded value was not stored", metadata: ["error": "\(error)"])
+            return ttl ?? policy.ttl
+        }
+    }
+
+    func keepAbsence(_ place: AbsencePlace, _ ttl: Duration, _ stamp: UInt64) async {
+        do {
+            try await place.keep(for: ttl, mode: policy.mode, stamp: stamp)
+        } catch {
+            // It is loaded again, that is all.
+            cache.counters.storeFailures.count()
+            cache.configuration.logger.warning(
+                "that a value does not exist was not remembered", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension CacheError {
+    static func loadTimeout() -> CacheError {
+        CacheError(.loadTimeout, "the loader took longer than its hardDeadline and was cancelled")
+    }
+
+    /// Whether a tier is away, full or busy, as opposed to a value or a configuration that is wrong.
+    var isStorageTrouble: Bool {
+        switch code {
+        case .diskFull, .inputOutput, .readOnlyStore, .storeBusy, .backPressure: true
+        default: isRemoteAway
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import CacheKitCore
+import Logging
+import Synchronization
+
+/// The loader of a call threw, or took too long: told apart from what the tiers throw.
+struct LoaderFailure: Error {
+    let error: any Error
+}
+
+/// One call that takes a value from the tiers, or from its loader.
+struct Load<Value: Sendable>: Sendable {
+    typealias Loader = @Sendable () async throws -> Loaded<Value>
+
+    /// What a tier or a loader says.
+    enum Answer: Sendable {
+        case value(Lookup<Value>)
+        /// There is no such value.
+        case absent
+    }
+
+    let namespace: Namespace<Value>
+    let key: CacheKey
+    let policy: NamespacePolicy
+    /// Whether "there is no such value" is an answer to the caller.
+    let acceptsAbsence: Bool
+    let loader: Loader
+
+    var cache: Cache { namespace.cache }
+    var hash: Hash128 { Hash128(key) }
+    var loading: LoadingPolicy { policy.loading }
+    var flight: LoadKey {
+        LoadKey(hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key))
+    }
+
+    /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
+    func result() async throws -> Lookup<Value>? {
+        do {
+            switch try await answer() {
+            case .value(let lookup): return lookup
+            case .absent: return nil
+            }
+        } catch let failure as LoaderFailure {
+            throw failure.error
+        }
+    }
+
+    private func answer() async throws -> Answer {
+        if let entry = cache.memory.entry(hash, now: cache.clock.now()), let found = try await usable(entry, .memory) {
+            if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
+            return found
+        }
+        guard loading.keepsStale > .zero else { return try await joined() }
+        return try await answerOrStale()
+    }
+
+    // MARK: Stale values
+
+    private func answerOrStale() async throws -> Answer {
+        var stale = try await staleInMemory()
+        if stale == nil {
+            if let (entry, source) = try await cache.entryBelowMemory(key, hash),
+                let found = try await usable(entry, source)
+            {
+                if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
+                return found
+            }
+            stale = try await staleInStore()
+        }
+        guard let stale else { return try await joined(isChecked: true) }
+        if stale.freshness == .stale {
+            refreshInBackground()
+            return served(stale.lookup)
+        }
+        // The last load failed a moment ago: everyone trying again would only wait for the same.
+        if cache.background.isPaused(flight, at: cache.clock.uptime()) { return served(stale.lookup) }
+        do {
+            return try await joinedInTime() ?? served(stale.lookup)
+        } catch let failure as LoaderFailure {
+            if Task.isCancelled { throw failure }
+            return served(stale.lookup)
+        }
+    }
+
+    private func served(_ stale: Lookup<Value>) -> Answer {
+        cache.counters.staleServed.count()
+        return .value(stale)
+    }
+
+    private typealias Stale = (lookup: Lookup<Value>, freshness: Freshness)
+
+    private func staleInMemory() async throws(CacheError) -> Stale? {
+        guard let entry = cache.memory.shard(hash).staleEntry(hash, now: cache.clock.now()) else { return nil }
+        return try await stale(entry, .memory)
+    }
+
+    private func staleInStore() async throws(CacheError) -> Stale? {
+        guard let entry = try await cache.staleEntries([key])[0] else { return nil }
+        return try await stale(entry, .local)
+    }
+
+    private func stale(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) async throws(CacheError) -> Stale? {
+        let freshness = freshness(of: entry)
+        guard freshness == .stale || freshness == .lastResort,
+            case .value(let lookup)? = try await usable(entry, source)
+        else { return nil }
+        return (lookup, freshness)
+    }
+
+    /// A load, for as long as callers with a stale value wait; `nil` once that is over, and the load goes on.
+    private func joinedInTime() async throws -> Answer? {
+        guard let limit = loading.softDeadline else { return try await joined() }
+        // Waits as well, so that the load goes on when this caller has left.
+        refreshInBackground()
+        return try await within(limit, of: cache.clock, cache.configuration.sharedWorkExecutor) {
+            try await self.joined()
+        }
+    }
+
+    private func refreshInBackground() {
+        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return }
+        cache.background.start(flight) { _ = try? await joined() }
+    }
+
+    // MARK: One load at a time
+
+    /// The answer of the load that runs, or of one that is started.
+    ///
+    /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
+    func joined(isChecked: Bool = false) async throws -> Answer {
+        while true {
+            let own = Mark()
+            do {
+                let result = try await cache.loads.run(flight) {
+                    own.set()
+                    return try await checkedOrLoaded(isChecked: isChecked)
+                }
+                guard let answer = result as? Answer else {
+                    throw CacheError(.internalFault, "a load gave a value of another type; please report this")
+                }
+                // Somebody else's loader may say that there is none, and this one is not to be told.
+                if case .absent = answer, !acceptsAbsence { continue }
+                return answer
+            } catch let failure as LoaderFailure {
+                if own.isSet || loading.onFailure == .shareError { throw failure }
+                try Task.checkCancellation()
+            }
+        }
+    }
+}
+
+/// Says whether something happened.
+private final class Mark: Sendable {
+    private let atomic = Atomic(false)
+    var isSet: Bool { atomic.load(ordering: .relaxed) }
+    func set() { atomic.store(true, ordering: .relaxed) }
+}

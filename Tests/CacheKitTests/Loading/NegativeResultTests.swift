@@ -1,0 +1,100 @@
+import CacheKitCore
+import CacheKitTesting
+import Testing
+
+@testable import CacheKit
+
+struct NegativeResultTests {
+    private func world(_ setting: Setting, ttl: Duration? = .seconds(5)) async throws -> (World, Namespace<Int>) {
+        let world = try await World(setting)
+        var loading = LoadingPolicy()
+        loading.negativeTTL = ttl
+        return (
+            world,
+            world.cache.namespace("n", of: Int.self, ttl: .seconds(10), mode: setting.mode, loading: loading)
+        )
+    }
+
+    @Test(arguments: Setting.all)
+    func `that there is no value is remembered for its own time`(setting: Setting) async throws {
+        let (world, numbers) = try await world(setting)
+        let loads = Counter()
+        let load: @Sendable () async throws -> Loaded<Int> = {
+            loads.add()
+            return .absent
+        }
+        for _ in 0..<3 { #expect(try await numbers.getOrSet("k", loading: load) == nil) }
+        #expect(loads.value == 1)
+        #expect(try await numbers.get("k") == nil)
+        #expect(try await numbers.get(["k"]) == [:])
+        #expect(try await numbers.contains("k") == false)
+        #expect(try await numbers.lookup("k") == nil)
+        if setting.hasLocal {
+            try world.forget("n:k")
+            #expect(try await numbers.contains("k") == false)
+            #expect(try await numbers.getOrSet("k", loading: load) == nil)
+            #expect(loads.value == 1)
+        }
+        world.clock.advance(by: .seconds(5))
+        #expect(try await numbers.getOrSet("k", loading: load) == nil)
+        #expect(loads.value == 2)
+    }
+
+    @Test(arguments: Setting.all)
+    func `a write takes the place of a negative result`(setting: Setting) async throws {
+        let (_, numbers) = try await world(setting)
+        #expect(try await numbers.getOrSet("k") { .absent } == nil)
+        try await numbers.set(1, for: "k")
+        #expect(try await numbers.get("k") == 1)
+        try await numbers.delete("k")
+        #expect(try await numbers.getOrSet("k") { Loaded(2) } == 2)
+    }
+
+    @Test(arguments: Setting.all)
+    func `a value that is written while the loader runs is not hidden`(setting: Setting) async throws {
+        let (_, numbers) = try await world(setting)
+        let gate = Gate()
+        let caller = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return Loaded<Int>.absent
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        try await numbers.set(1, for: "k")
+        gate.open()
+        #expect(try await caller.value == nil)
+        #expect(try await numbers.get("k") == 1)
+    }
+
+    @Test(arguments: Setting.all)
+    func `a caller who needs a value loads in spite of a negative result`(setting: Setting) async throws {
+        let (_, numbers) = try await world(setting)
+        #expect(try await numbers.getOrSet("k") { .absent } == nil)
+        #expect(try await numbers.getOrSet("k") { 1 } == 1)
+        #expect(try await numbers.get("k") == 1)
+    }
+
+    @Test(arguments: Setting.withRemote)
+    func `a remote is not told of negative results`(setting: Setting) async throws {
+        let (world, numbers) = try await world(setting)
+        #expect(try await numbers.getOrSet("k") { .absent } == nil)
+        _ = await world.cache.push(deadline: .seconds(5))
+        #expect(try await world.remote.read([CacheKey("n:k")])[0] == nil)
+        #expect(try await world.cache.syncStatus()?.backlog.changes ?? 0 == 0)
+    }
+
+    @Test(arguments: Setting.all)
+    func `without a time for it nothing is remembered`(setting: Setting) async throws {
+        let (_, numbers) = try await world(setting, ttl: nil)
+        let loads = Counter()
+        for _ in 0..<2 {
+            let value = try await numbers.getOrSet("k") {
+                loads.add()
+                return Loaded<Int>.absent
+            }
+            #expect(value == nil)
+        }
+        #expect(loads.value == 2)
+    }
+}
