@@ -34,9 +34,12 @@ extension Cache {
         let ttl = ttl ?? registry.policy(for: key).ttl
         guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
         // Somebody may write in between; what is renewed then is what they wrote.
-        for _ in 0..<Self.mostTries {
+        for attempt in 0..<Self.mostTries {
             guard let (entry, _) = try await located(key), !entry.isNegative else { return false }
-            guard let attributes = try await openedUnlessRemoved(entry, key)?.attributes else { continue }
+            guard let attributes = try await openedUnlessRemoved(entry, key)?.attributes else {
+                // A lower tier may have something newer.
+                if attempt > 0 { return false } else { continue }
+            }
             let kept = ttl + registry.policy(for: key).loading.keepsStale
             guard attributes.tags.isEmpty || kept <= RemovalMarker.longestTaggedLife else { throw .taggedForTooLong() }
             let end = clock.now().advanced(by: ttl)

@@ -20,15 +20,14 @@ extension Load {
             located = cache.memory.entry(hash, now: cache.clock.now(), isCounted: false).map { ($0, .memory) }
         }
         guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
-        guard let answer = try await usable(entry, source) else {
-            cache.counters.undecodable.count()
-            return nil
-        }
-        return answer
+        return try await usable(entry, source, isCounted: true)
     }
 
-    /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication is not forgiven.
-    func usable(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) async throws(CacheError) -> Answer? {
+    /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication
+    /// is not forgiven.
+    func usable(
+        _ entry: MemoryEntry, _ source: Lookup<Value>.Source, isCounted: Bool = false
+    ) async throws(CacheError) -> Answer? {
         if entry.isNegative {
             guard acceptsAbsence else { return nil }
             return try await cache.openedUnlessRemoved(entry, key, usually: namespace.state).map { _ in .absent }
@@ -36,6 +35,7 @@ extension Load {
         do {
             return try await namespace.lookup(entry, key, from: source).map { .value($0) }
         } catch  where error.code == .decoding || error.code == .invalidEnvelope {
+            if isCounted { cache.counters.undecodable.count() }
             return nil
         }
     }
