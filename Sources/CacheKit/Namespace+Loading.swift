@@ -92,8 +92,13 @@ extension Namespace {
         // The second time for what a lower tier has in place of what was removed.
         for _ in 0..<2 {
             guard let (entry, source) = try await cache.located(key) else { break }
-            if let found = try await lookup(entry, key, from: source) { return found }
+            let found = try await lookup(entry, key, from: source)
+            // Removed, unless it says that there is none.
+            if found == nil, !entry.isNegative { continue }
+            counters.read(Hash128(key), from: source)
+            return found
         }
+        counters.read(Hash128(key), from: nil)
         guard let (entry, source) = try await cache.locatedStale(key) else { return nil }
         return try await lookup(entry, key, from: source)
     }

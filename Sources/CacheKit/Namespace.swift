@@ -11,13 +11,16 @@ public struct Namespace<Value: Sendable>: Sendable {
     let codec: ValueCodec<Value>
     /// What was declared; `nil` for physical keys.
     let state: NamespaceState?
+    /// Where is counted what this handle does: of the namespace, or of all handles for physical keys together.
+    let counters: NamespaceCounters
     private let problem: CacheError?
 
     init(cache: Cache, codec: ValueCodec<Value>) {
         self.cache = cache
         self.name = nil
         self.codec = codec
-        state = nil
+        self.state = nil
+        self.counters = cache.registry.fallback.counters
         self.problem = nil
     }
 
@@ -26,10 +29,13 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.name = name
         self.codec = codec
         do {
-            state = try cache.registry.declare(name, policy)
+            let state = try cache.registry.declare(name, policy)
+            self.state = state
+            counters = state.counters
             problem = nil
         } catch {
             state = nil
+            counters = cache.registry.fallback.counters
             problem = error
         }
     }
@@ -68,19 +74,26 @@ public struct Namespace<Value: Sendable>: Sendable {
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
         if let entry = cache.memory.entry(hash, now: cache.clock.now()) {
             if !entry.isNegative {
-                let (document, attributes) = try cache.sealer.opened(entry, key: key)
+                let (document, attributes) = try cache.opened(entry, key)
                 if cache.isKnownToStand(attributes, removals(for: key, entry)) {
+                    counters.read(hash, from: .memory)
                     cache.slide(entry, attributes, key)
-                    return try codec.decode(document)
+                    return try decode(document)
                 }
             }
-            if let found = try await standing(entry, key) { return found.value }
+            if let found = try await standing(entry, key) {
+                counters.read(hash, from: .memory)
+                return found.value
+            }
         }
         // The second time for what the remote has in place of a row that was removed.
         for _ in 0..<(cache.local != nil && cache.remote != nil ? 2 : 1) {
-            guard let entry = try await cache.entryBelowMemory(key, hash)?.entry else { return nil }
-            if let found = try await standing(entry, key) { return found.value }
+            guard let (entry, source) = try await cache.entryBelowMemory(key, hash) else { break }
+            guard let found = try await standing(entry, key) else { continue }
+            counters.read(hash, from: source)
+            return found.value
         }
+        counters.read(hash, from: nil)
         return nil
     }
 
@@ -91,19 +104,21 @@ public struct Namespace<Value: Sendable>: Sendable {
         for key in keys { physical.append(try self.key(key)) }
         var values: [String: Value] = [:]
         var removed: [Int] = []
-        for (index, entry) in try await cache.entries(for: physical).enumerated() {
-            guard let entry else { continue }
-            if let found = try await standing(entry, physical[index]) {
-                values[keys[index]] = found.value
-            } else {
-                removed.append(index)
+        for (index, located) in try await cache.entries(for: physical).enumerated() {
+            guard let located, let found = try await standing(located.entry, physical[index]) else {
+                if located == nil { counters.read(Hash128(physical[index]), from: nil) } else { removed.append(index) }
+                continue
             }
+            counters.read(Hash128(physical[index]), from: located.source)
+            values[keys[index]] = found.value
         }
         guard !removed.isEmpty else { return values }
         // What memory held was removed; a lower tier may have something newer.
-        for (index, entry) in zip(removed, try await cache.entries(for: removed.map { physical[$0] })) {
-            guard let entry else { continue }
-            values[keys[index]] = try await standing(entry, physical[index])?.value
+        for (index, located) in zip(removed, try await cache.entries(for: removed.map { physical[$0] })) {
+            var found: Standing?
+            if let located { found = try await standing(located.entry, physical[index]) }
+            counters.read(Hash128(physical[index]), from: found == nil ? nil : located?.source)
+            values[keys[index]] = found?.value
         }
         return values
     }
@@ -126,6 +141,9 @@ public struct Namespace<Value: Sendable>: Sendable {
         for key in keys { physical.append(try self.key(key)) }
         return Set(zip(keys, try await cache.containsStanding(physical)).filter(\.1).map(\.0))
     }
+
+    /// What this namespace's handles have read and loaded since the cache was made; for physical keys, what all handles for them have.
+    public var statistics: NamespaceStatistics { counters.statistics }
 
     // MARK: Writing
 
@@ -214,7 +232,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         guard let opened = try await cache.openedUnlessRemoved(entry, key, usually: state) else { return nil }
         guard let document = opened.document else { return Standing(value: nil) }
         cache.slide(entry, opened.attributes, key)
-        return Standing(value: try codec.decode(document))
+        return Standing(value: try decode(document))
     }
 
     /// The value of an entry, and what is known of it; `nil` for a negative result, and for what was removed.
@@ -225,6 +243,15 @@ public struct Namespace<Value: Sendable>: Sendable {
             let document = opened.document
         else { return nil }
         cache.slide(entry, opened.attributes, key)
-        return Lookup(try codec.decode(document), entry, opened.attributes, from: source, at: cache.clock.now())
+        return Lookup(try decode(document), entry, opened.attributes, from: source, at: cache.clock.now())
+    }
+
+    private func decode(_ document: consuming [UInt8]) throws(CacheError) -> Value {
+        do {
+            return try codec.decode(document)
+        } catch {
+            cache.counters.openFailures.count(error)
+            throw error
+        }
     }
 }

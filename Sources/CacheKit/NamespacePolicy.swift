@@ -31,6 +31,7 @@ final class NamespaceState: Sendable {
     private let prefix: String
     /// Whether another declared namespace lies in this one.
     private let hasInner = Atomic<Bool>(false)
+    let counters = NamespaceCounters()
 
     init(name: String?, policy: NamespacePolicy, hasStores: Bool) {
         self.name = name
@@ -59,6 +60,9 @@ final class NamespaceRegistry: Sendable {
     /// Whether any namespace has sliding values; asked at every read.
     private let sliding = Atomic(false)
     var hasSliding: Bool { sliding.load(ordering: .relaxed) }
+    /// The declared ones, for those who report.
+    var declared: [NamespaceState] { states.withLock { Array($0.values) } }
+
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
     private let hasStores: Bool

@@ -1,3 +1,4 @@
+import CacheKitCore
 import Synchronization
 
 /// What the cache has done since it was made; the memory tier counts for itself, under its locks.
@@ -20,6 +21,18 @@ final class CacheCounters: Sendable {
     let gaps = Atomic<Int>(0)
     let removals = Atomic<Int>(0)
     let removedEntries = Atomic<Int>(0)
+    let openFailures = OpenFailures()
+    let lastLocalError = LastError()
+    let lastRemoteError = LastError()
+}
+
+/// The last error of a tier, and when it came.
+final class LastError: Sendable {
+    private let state = Mutex<(error: CacheError, time: Timestamp)?>(nil)
+
+    func note(_ error: CacheError, at time: Timestamp) { state.withLock { $0 = (error, time) } }
+
+    var value: (error: CacheError, time: Timestamp)? { state.withLock { $0 } }
 }
 
 extension Atomic<Int> {
@@ -71,6 +84,13 @@ public struct CacheStatistics: Sendable, Equatable {
     public var removals = 0
     /// Entries that were found and not given, because a removal is newer than they are.
     public var removedEntries = 0
+
+    /// Entries that could not be opened, by reason.
+    public var openFailures = OpenFailureStatistics()
+    /// By declared namespace; what handles for physical keys did is under the empty name.
+    public var namespaces: [String: NamespaceStatistics] = [:]
+    /// Loads in the background that run now.
+    public var backgroundLoads = 0
 
     /// Nothing yet.
     public init() {}

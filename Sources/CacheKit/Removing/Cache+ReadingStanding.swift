@@ -20,7 +20,7 @@ extension Cache {
     func openedUnlessRemoved(
         _ entry: MemoryEntry, _ key: CacheKey, usually state: NamespaceState? = nil
     ) async throws(CacheError) -> (document: [UInt8]?, attributes: ValueAttributes)? {
-        let opened = try opened(entry, key)
+        let opened = try said(entry, key)
         guard entry.mode == .native, let scope = registry.removals(for: key, usually: state) else { return opened }
         // A removal made here is newer than what was read here.
         stamps.observe(opened.attributes.stamp, at: clock.now())
@@ -32,14 +32,26 @@ extension Cache {
         return nil
     }
 
-    private func opened(
+    /// Opens an entry that a caller reads.
+    func opened(
+        _ entry: MemoryEntry, _ key: CacheKey
+    ) throws(CacheError) -> (document: [UInt8], attributes: ValueAttributes) {
+        do {
+            return try sealer.opened(entry, key: key)
+        } catch {
+            counters.openFailures.count(error)
+            throw error
+        }
+    }
+
+    /// No document for a negative result, only when the load began that found none.
+    private func said(
         _ entry: MemoryEntry, _ key: CacheKey
     ) throws(CacheError) -> (document: [UInt8]?, attributes: ValueAttributes) {
         guard entry.isNegative else {
-            let (document, attributes) = try sealer.opened(entry, key: key)
+            let (document, attributes) = try opened(entry, key)
             return (document, attributes)
         }
-        // When the load began that found none.
         var attributes = ValueAttributes()
         attributes.stamp = entry.bytes.reduce(0) { $0 << 8 | UInt64($1) }
         return (nil, attributes)
@@ -64,8 +76,8 @@ extension Cache {
         for isSecond in [false, true] {
             let asked = toOpen
             toOpen = []
-            for (index, entry) in zip(asked, try await entries(for: asked.map { keys[$0] })) {
-                guard let entry else { continue }
+            for (index, located) in zip(asked, try await entries(for: asked.map { keys[$0] })) {
+                guard let entry = located?.entry else { continue }
                 guard let opened = try await openedUnlessRemoved(entry, keys[index]) else {
                     // What memory held was removed; a lower tier may have something newer.
                     if !isSecond { toOpen.append(index) }
