@@ -10,6 +10,7 @@ let package = Package(
         .library(name: "CacheKitSQLite", targets: ["CacheKitSQLite"]),
         .library(name: "CacheKitRedis", targets: ["CacheKitRedis"]),
         .library(name: "CacheKitSync", targets: ["CacheKitSync"]),
+        .library(name: "CacheKitSettings", targets: ["CacheKitSettings"]),
         .library(name: "CacheKitTesting", targets: ["CacheKitTesting"]),
         .executable(name: "cachekit", targets: ["CacheKitCLI"]),
     ],
@@ -60,11 +61,17 @@ let package = Package(
                 "CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
+        .target(
+            name: "CacheKitSettings",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "COpenSSL"]),
         .executableTarget(
             name: "CacheKitCLI",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitSettings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -133,6 +140,13 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "SyncChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "CacheKitSettingsTests",
+            dependencies: [
+                "CacheKitSettings", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
                 "CacheKitTesting",
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -14,9 +14,6 @@ struct OpenedStores: Sendable {
         lost: @escaping @Sendable () -> Void,
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) async throws(CacheError) {
-        if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
-            throw Self.missingSynchronizer
-        }
         let remote = try await remoteProvider.openRemoteStore(
             RemoteStoreContext(
                 logger: configuration.logger,
@@ -50,7 +47,7 @@ struct OpenedStores: Sendable {
         self.remote = remote
     }
 
-    private static var missingSynchronizer: CacheError {
+    static var missingSynchronizer: CacheError {
         CacheError(
             .invalidConfiguration,
             "a cache with a local and a remote store needs sync: .writeBehind(), or changes would never leave the file"

@@ -10,6 +10,8 @@ import Logging
 final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked Sendable {
     let name: String
     let clock: MachineClock
+    /// None, as of a file and as of a link.
+    let problems: [ConfigurationProblem] = []
     private let world: World
     private let isRelaxed: Bool
     private let configuration: SyncConfiguration

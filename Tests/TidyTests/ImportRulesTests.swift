@@ -44,9 +44,13 @@ struct ImportRulesTests {
         "CacheKitSync": ["CacheKit", "CacheKitCore", "Logging"],
         "CacheKitSQLite": ["CacheKit", "CacheKitCore", "CSQLite", "Migrations", "Logging"],
         "CacheKitRedis": ["CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", "Logging", "DequeModule"],
+        "CacheKitSettings": [
+            "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "Logging",
+        ],
         "CacheKitTesting": ["CacheKit", "CacheKitCore", "COpenSSL"],
         "CacheKitCLI": [
-            "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "ArgumentParser", "Logging",
+            "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "CacheKitSettings",
+            "ArgumentParser", "Logging",
             "ServiceLifecycle", "UnixSignals", "Foundation",
         ],
     ]

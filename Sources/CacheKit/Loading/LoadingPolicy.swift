@@ -1,3 +1,5 @@
+public import CacheKitCore
+
 /// How values of a namespace are loaded, refreshed, and served when no new one is to be had.
 ///
 /// What is not set does nothing: each value is loaded when it is missing, by one caller at a time in the process, and the
@@ -54,33 +56,38 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// How long after the end of its life a value is kept.
     var keepsStale: Duration { max(staleWhileRevalidate, staleIfError) }
 
-    /// What is wrong with it, a sentence each.
-    var problems: [String] {
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
         let longest = CacheConfiguration.maximumTTL
-        var problems: [String] = []
-        func check(_ holds: Bool, _ problem: String) { if !holds { problems.append(problem) } }
-        check(
-            (.zero...longest).contains(staleWhileRevalidate) && (.zero...longest).contains(staleIfError),
-            "a stale value is served for at most ten years")
-        check(eagerRefresh.map { (0.1...0.99).contains($0) } ?? true, "eagerRefresh lies between 0.1 and 0.99")
-        check((0...0.5).contains(ttlJitter), "ttlJitter lies between 0 and 0.5")
-        check(softDeadline.map { $0 > .zero } ?? true, "softDeadline is positive")
-        check(
-            hardDeadline > .zero && hardDeadline <= .seconds(86_400), "hardDeadline is positive and at most a day")
-        check((.zero...Duration.seconds(3600)).contains(retryPause), "retryPause is at most an hour")
-        check(
-            softDeadline == nil || keepsStale > .zero,
-            "softDeadline needs stale values to serve: set staleIfError or staleWhileRevalidate")
-        check(softDeadline.map { $0 <= hardDeadline } ?? true, "softDeadline is not longer than hardDeadline")
-        check(
-            negativeTTL.map { $0 >= .milliseconds(1) && $0 <= longest } ?? true,
-            "negativeTTL lies between one millisecond and ten years")
-        check(slidingLimit == nil || isSliding, "slidingLimit needs isSliding")
-        check(
-            slidingLimit.map { $0 > .zero && $0 <= longest } ?? true, "slidingLimit is positive and at most ten years")
-        check(
-            loadElsewhereTimeout >= .zero && loadElsewhereTimeout <= .seconds(3600),
-            "loadElsewhereTimeout is at most an hour")
+        var problems: [ConfigurationProblem] = []
+        for (name, window) in [("staleWhileRevalidate", staleWhileRevalidate), ("staleIfError", staleIfError)] {
+            problems.require((.zero...longest).contains(window), name, text: "must be from 0 to ten years")
+        }
+        problems.require(
+            eagerRefresh.map { (0.1...0.99).contains($0) } ?? true, "eagerRefresh", text: "must be from 0.1 to 0.99")
+        problems.require((0...0.5).contains(ttlJitter), "ttlJitter", text: "must be from 0 to 0.5")
+        problems.require(softDeadline.map { $0 > .zero } ?? true, "softDeadline", text: "must be longer than nothing")
+        problems.require(
+            hardDeadline > .zero && hardDeadline <= .seconds(86_400), "hardDeadline",
+            text: "must be longer than nothing and at most a day")
+        problems.require(
+            (.zero...Duration.seconds(3600)).contains(retryPause), "retryPause", text: "must be from 0 to an hour")
+        problems.require(
+            softDeadline == nil || keepsStale > .zero, "softDeadline",
+            text: "needs stale values to serve: set staleIfError or staleWhileRevalidate")
+        problems.require(
+            softDeadline.map { $0 <= hardDeadline } ?? true, "softDeadline",
+            text: "must not be longer than hardDeadline")
+        problems.require(
+            negativeTTL.map { $0 >= .milliseconds(1) && $0 <= longest } ?? true, "negativeTTL",
+            text: "must be from one millisecond to ten years")
+        problems.require(slidingLimit == nil || isSliding, "slidingLimit", text: "needs isSliding")
+        problems.require(
+            slidingLimit.map { $0 > .zero && $0 <= longest } ?? true, "slidingLimit",
+            text: "must be longer than nothing and at most ten years")
+        problems.require(
+            loadElsewhereTimeout >= .zero && loadElsewhereTimeout <= .seconds(3600), "loadElsewhereTimeout",
+            text: "must be from 0 to an hour")
         return problems
     }
 }

@@ -52,6 +52,10 @@ public struct CacheStatistics: Sendable, Equatable {
     public var localHits = 0
     /// Reads that it did not answer.
     public var localMisses = 0
+    /// Rows that this process removed from the local store for space.
+    public var localEvictions = 0
+    /// Rows that this process removed from the local store for time.
+    public var localExpirations = 0
     /// Reads that the remote answered.
     public var remoteHits = 0
     /// Reads that it did not answer because it has no such key.

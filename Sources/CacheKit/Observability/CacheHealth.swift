@@ -138,6 +138,10 @@ extension Cache {
         statistics.gaps = counters.gaps.value
         statistics.removals = counters.removals.value
         statistics.removedEntries = counters.removedEntries.value
+        (statistics.localEvictions, statistics.localExpirations) =
+            local.map {
+                ($0.removals.evicted, $0.removals.expired)
+            } ?? (0, 0)
         statistics.openFailures = counters.openFailures.statistics
         statistics.backgroundLoads = background.count
         statistics.namespaces[""] = registry.fallback.counters.statistics

@@ -21,6 +21,8 @@ struct MetricsExporter {
             ("cachekit_reads", [("tier", "remote"), ("result", "failure")], \.remoteFailures),
             ("cachekit_memory_removals", [("reason", "eviction")], \.memory.evictions),
             ("cachekit_memory_removals", [("reason", "expiration")], \.memory.expirations),
+            ("cachekit_local_removals", [("reason", "eviction")], \.localEvictions),
+            ("cachekit_local_removals", [("reason", "expiration")], \.localExpirations),
             ("cachekit_loads", [("result", "success")], \.loads),
             ("cachekit_loads", [("result", "failure")], \.loadFailures),
             ("cachekit_load_milliseconds", [], \.loadMilliseconds),

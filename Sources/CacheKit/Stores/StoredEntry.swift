@@ -69,6 +69,8 @@ public struct StoredEntry: Sendable {
     public var base: [ValueFingerprint]
     /// Whether somebody decided that it is sent however old it is: it is not set aside for its age again.
     public var isSentAtAnyAge: Bool
+    /// Whether its life begins when it is first sent, however long that takes: its time may be over here, and is not there.
+    public var isKeptUntilSent = false
     /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` then has
     /// nothing but 8 bytes that order it against removals, or is empty.
     public var isNegative: Bool

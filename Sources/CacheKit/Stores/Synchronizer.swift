@@ -164,8 +164,16 @@ public struct SyncOutcomes: Sendable, Equatable {
 
 /// Configuration that makes a synchronizer; the sync module adds `.writeBehind()`.
 public protocol SynchronizerProvider: Sendable {
+    /// What is wrong with it, all of it, looked at before anything is opened or created; nothing unless a type says more.
+    var problems: [ConfigurationProblem] { get }
+
     /// Makes the synchronizer, or gives `nil` where none is wanted.
     func makeSynchronizer(_ context: SynchronizerContext) throws(CacheError) -> (any Synchronizer)?
+}
+
+extension SynchronizerProvider {
+    /// Nothing.
+    public var problems: [ConfigurationProblem] { [] }
 }
 
 /// What the cache gives a synchronizer.
