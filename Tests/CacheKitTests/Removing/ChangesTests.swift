@@ -1,5 +1,6 @@
 import CacheKitCore
 import CacheKitTesting
+import Synchronization
 import Testing
 
 @testable import CacheKit

@@ -72,7 +72,7 @@ struct RemovalPropertyTests {
                 let tags = Set(Self.tags.filter { _ in Bool.random(using: &random) })
                 steps.append("\(time): \(node) sets \(key) to \(nextValue) \(tags.sorted())")
                 let value = nextValue
-                try await cache.numbers.set(value, for: key, tags: tags)
+                try await cache.numbers.set(value, for: key, tags: Array(tags))
                 written[value] = Written(at: time, tags: tags)
                 if removed.allSatisfy({ $0.heard.contains(node) }) {
                     let found = try await cache.numbers.get(key)
@@ -82,7 +82,8 @@ struct RemovalPropertyTests {
                 let found = try await cache.numbers.get(key)
                 steps.append("\(time): \(node) gets \(key): \(found.map(String.init) ?? "nothing")")
                 check(found, node)
-                #expect(try await found == nil || cache.numbers.contains(key), "\(story)")
+                let isThere = try await cache.numbers.contains(key)
+                #expect(found == nil || isThere, "\(story)")
             case 55..<63:
                 guard !loads.contains(where: { $0.node == node && $0.key == key }) else { return }
                 nextValue += 1

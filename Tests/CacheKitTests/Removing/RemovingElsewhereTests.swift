@@ -1,6 +1,7 @@
 import CacheKitCore
 import CacheKitSync
 import CacheKitTesting
+import Logging
 import Testing
 
 @testable import CacheKit

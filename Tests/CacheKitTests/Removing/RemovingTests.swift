@@ -145,9 +145,9 @@ struct RemovingTests {
 
     @Test func `tags have bounds`() async throws {
         let (_, numbers) = try await world(.memoryOnly)
-        let most = Set((0..<64).map(String.init))
+        let most = (0..<64).map(String.init)
         try await numbers.set(1, for: "a", tags: most)
-        #expect(await code { try await numbers.set(1, for: "a", tags: most.union(["x"])) } == .invalidArgument)
+        #expect(await code { try await numbers.set(1, for: "a", tags: most + ["x"]) } == .invalidArgument)
         try await numbers.set(1, for: "a", tags: [String(repeating: "t", count: 256)])
         for tag in ["", String(repeating: "t", count: 257)] {
             #expect(await code { try await numbers.set(1, for: "a", tags: [tag]) } == .invalidArgument)
