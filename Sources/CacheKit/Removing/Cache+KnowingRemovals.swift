@@ -188,12 +188,17 @@ extension Cache {
     func confirmRemovalsInBackground() async {
         while !Task.isCancelled, !lifecycle.isShutDown {
             do { try await clock.sleep(for: .seconds(1)) } catch { return }
-            for scope in registry.removals {
-                let parts = scope.toConfirm(atMost: Self.confirmationsPerStep, uptime: clock.uptime)
-                guard !parts.isEmpty else { continue }
-                // A failure says that a store is away; it is asked again the next time.
-                try? await learn(parts.map { (scope, $0) })
-            }
+            await confirmRemovals()
+        }
+    }
+
+    /// Asks for what is known and may be missing elsewhere, and mends it.
+    func confirmRemovals() async {
+        for scope in registry.removals {
+            let parts = scope.toConfirm(atMost: Self.confirmationsPerStep, uptime: clock.uptime)
+            guard !parts.isEmpty else { continue }
+            // A failure says that a store is away; it is asked again the next time.
+            try? await learn(parts.map { (scope, $0) })
         }
     }
 

@@ -13,6 +13,9 @@ struct RemovalNodes: Sendable {
         let local: SimulatedLocalStore?
         let numbers: Namespace<Int>
 
+        /// What a running cache does by itself.
+        func hear() async { await cache.confirmRemovals() }
+
         func push() async { if cache.synchronizer != nil { _ = await cache.push(deadline: .seconds(60)) } }
     }
 

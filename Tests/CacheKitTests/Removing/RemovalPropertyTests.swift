@@ -135,6 +135,7 @@ struct RemovalPropertyTests {
                 for cache in caches {
                     await cache.push()
                     nodes.outdate()
+                    await cache.hear()
                     for key in Self.keys { _ = try await cache.numbers.get(key) }
                     await cache.push()
                 }
