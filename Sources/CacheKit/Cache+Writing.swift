@@ -25,7 +25,7 @@ extension Cache {
             let policy = state.policy
             let ttl = write.ttl ?? policy.ttl
             guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
-            if let scope = state.removals, !scope.canStamp { try await meet(scope) }
+            if let scope = state.removals, !scope.canStamp { try await meet(scope.chain.filter { !$0.isMet }) }
             let attributes = try stamped(
                 write.attributes ?? newAttributes(policy), state, kept: ttl + policy.loading.keepsStale, now)
             let end = end(ofLifeFrom: now, ttl, policy, attributes)

@@ -21,8 +21,8 @@ extension Cache {
     }
 
     private func remove(_ parts: [RemovalMarker.Part], _ scope: RemovalScope) async throws(CacheError) {
-        // Also the file's latest marker is met, so that this one is later.
-        if !scope.canStamp { try await meet(scope) }
+        // Later than the latest that is there, by whichever process, and than what was stamped after that.
+        try await meet(scope.chain)
         let stamp = stamps.nextRemoval(at: clock.now())
         for part in parts { scope.claim(part, stamp) }
         try await write(parts.map { ($0, stamp) }, scope)

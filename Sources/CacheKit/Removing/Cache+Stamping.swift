@@ -34,7 +34,7 @@ extension Cache {
         for key in keys {
             guard let scope = registry.removals(for: key, usually: nil) else { continue }
             isStamped = true
-            if !scope.canStamp { try await meet(scope) }
+            if !scope.canStamp { try await meet(scope.chain.filter { !$0.isMet }) }
         }
         return isStamped ? stamps.next(at: clock.now()) : 0
     }
@@ -48,9 +48,9 @@ extension Cache {
 
     /// Takes note of the removals that this node has heard of, so that new stamps lie above them: by the file alone where there
     /// is one, as writing waits for no remote then.
-    func meet(_ scope: RemovalScope) async throws(CacheError) {
-        let scopes = scope.chain.filter { !$0.isMet }
+    func meet(_ scopes: [RemovalScope]) async throws(CacheError) {
         guard let local else {
+            guard remote != nil else { return }
             return try await learn(scopes.flatMap { [($0, RemovalMarker.Part.all), ($0, .anyTag)] })
         }
         let moments = scopes.map(\.moment)

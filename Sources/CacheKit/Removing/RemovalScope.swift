@@ -272,6 +272,7 @@ final class RemovalScope: Sendable {
 
     /// Parts of which something was removed here, and nobody has seen that the remote, or whoever shares the file, knows.
     func toConfirm(atMost limit: Int, uptime: () -> Duration) -> [RemovalMarker.Part] {
+        guard hasStores else { return [] }
         let isDoubtful = !isKnown(uptime)
         return state.withLock { state in
             var parts = state.unconfirmed
@@ -279,7 +280,7 @@ final class RemovalScope: Sendable {
                 if allStamp.load(ordering: .acquiring) != 0 { parts.insert(.all) }
                 if tagStamp.load(ordering: .acquiring) != 0 { parts.insert(.anyTag) }
             }
-            for (tag, known) in state.tags where known.stamp != 0 && known.knownUntil == 0 {
+            for (tag, known) in state.tags where known.stamp != 0 && !Self.counts(known.knownUntil, uptime) {
                 guard parts.count < limit else { break }
                 parts.insert(.tag(tag))
             }
