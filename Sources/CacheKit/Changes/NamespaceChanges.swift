@@ -5,7 +5,9 @@ import CacheKitCore
 /// It listens from when it is made until it, and its iterators, are let go of, the task that waits is cancelled, or the cache is
 /// shut down. It is for one consumer; each call gives one of its own.
 public struct NamespaceChanges: AsyncSequence, Sendable {
+    /// What is told.
     public typealias Element = NamespaceChange
+    /// Listening does not fail.
     public typealias Failure = Never
 
     /// Leaves when nobody refers to it any more.
