@@ -20,6 +20,9 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let markerReads: SingleFlight<[RemovalMarker], Void>
+    let stamps = StampClock()
+    let changeHub = ChangeHub()
     let background: BackgroundLoads
     let lockReturns = LockReturns()
     let fileLockOutage = LockOutage()
@@ -53,6 +56,7 @@ public final class Cache: Sendable {
         self.configuration = configuration
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        markerReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         background = BackgroundLoads(
             limit: configuration.maximumBackgroundLoads, executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
@@ -61,7 +65,8 @@ public final class Cache: Sendable {
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(
-                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading),
+            hasStores: !(local is NoStore) || !(remote is NoStore))
         self.sealer = sealer
         let keyHasher = try Self.keyHasher(keys, tenant: configuration.tenant)
         self.keyHasher = keyHasher
@@ -71,12 +76,16 @@ public final class Cache: Sendable {
         self.unverified = unverified
         let stores = try await OpenedStores(
             local, remote, sync, configuration, keys, clock,
-            replaced: { keys in
+            replaced: { [changeHub] keys in
                 for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
+                registry.doubtRemovals(keys)
+                changeHub.changedElsewhere(keys)
             },
-            lost: { [counters] in
+            lost: { [counters, changeHub] in
                 unverified.everything()
                 memory.unverifyAll()
+                registry.doubtAllRemovals()
+                changeHub.everything()
                 counters.gaps.count()
             },
             hashingKey: { keyHasher.hash($0) }
@@ -148,4 +157,6 @@ struct RemoteReadKey: Hashable {
 struct LoadKey: Hashable {
     let hash: Hash128
     let type: ObjectIdentifier
+    /// Who comes after a removal must not be given what began to load before it.
+    var generation: UInt64 = 0
 }

@@ -132,6 +132,16 @@ final class MemoryShard<Order: EvictionOrder>: Sendable {
         }
     }
 
+    /// Drops an entry, unless another one has taken its place.
+    func drop(_ hash: Hash128, _ entry: MemoryEntry) {
+        state.withLock { state in
+            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
+                state.slots[slot].sequence == entry.sequence, state.slots[slot].bytes == entry.bytes
+            else { return }
+            Self.drop(slot, from: &state)
+        }
+    }
+
     /// Holds everything back until it was read from a lower tier once; earlier reads may no longer fill.
     func unverifyAll() {
         state.withLock { state in
