@@ -45,6 +45,11 @@ struct ImportRulesTests {
         "CacheKitSQLite": ["CacheKit", "CacheKitCore", "CSQLite", "Migrations", "Logging"],
         "CacheKitRedis": ["CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", "Logging", "DequeModule"],
         "CacheKitTesting": ["CacheKit", "CacheKitCore", "COpenSSL"],
+        "CacheKitMacros": ["CacheKit"],
+        "CacheKitMacrosExpansion": [
+            "SwiftDiagnostics", "SwiftParser", "SwiftSyntax", "SwiftSyntaxBuilder", "SwiftSyntaxMacros",
+        ],
+        "CacheKitMacrosPlugin": ["CacheKitMacrosExpansion", "SwiftCompilerPlugin", "SwiftSyntax", "SwiftSyntaxMacros"],
         "CacheKitCLI": [
             "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "ArgumentParser", "Logging",
             "ServiceLifecycle", "UnixSignals", "Foundation",
