@@ -144,7 +144,9 @@ extension Cache {
         while !Task.isCancelled, !lifecycle.isShutDown {
             let status = try? await synchronizer?.status()
             let verification = await verification()
-            exporter.withLock { $0.export(statistics, status: status, verification, now: clock.now()) }
+            exporter.withLock {
+                $0.export(statistics, status: status, verification, breaker: remote?.breaker, now: clock.now())
+            }
             do { try await clock.sleep(for: .seconds(10)) } catch { break }
         }
         exporter.withLock { $0.export(statistics, status: nil) }

@@ -76,7 +76,13 @@ extension Cache {
         if let local {
             let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
             let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
-            let sequences = try await local.commit(changes)
+            let sequences: [ChangeSequence]
+            do {
+                sequences = try await local.commit(changes)
+            } catch {
+                counters.lastLocalError.note(error, at: now)
+                throw error
+            }
             for (change, sequence) in zip(changes, sequences) where sequence != .zero { keep(change, sequence, now) }
             if let synchronizer {
                 synchronizer.wake()
@@ -144,7 +150,10 @@ extension Cache {
             guard let ticket = tickets[stripe] else { continue }
             tickets[stripe] = memory.shard(hash).end(hash, entry, ticket: ticket)
         }
-        if let failure { throw failure }
+        if let failure {
+            counters.lastRemoteError.note(failure, at: now)
+            throw failure
+        }
     }
 }
 

@@ -89,9 +89,11 @@ extension Namespace {
     /// As ``lookup(_:)-(String)``, for a physical key.
     public func lookup(_ key: CacheKey) async throws(CacheError) -> Lookup<Value>? {
         try requireDeclared()
-        if let (entry, source) = try await cache.located(key), let found = try lookup(entry, key, from: source) {
-            return found
+        if let (entry, source) = try await cache.located(key) {
+            counters.read(Hash128(key), from: source)
+            return try lookup(entry, key, from: source)
         }
+        counters.read(Hash128(key), from: nil)
         guard let (entry, source) = try await cache.locatedStale(key) else { return nil }
         return try lookup(entry, key, from: source)
     }

@@ -9,12 +9,15 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// The prefix without its colon; `nil` for physical keys.
     public let name: String?
     let codec: ValueCodec<Value>
+    /// Where is counted what this handle does: of the namespace, or of all handles for physical keys together.
+    let counters: NamespaceCounters
     private let problem: CacheError?
 
     init(cache: Cache, codec: ValueCodec<Value>) {
         self.cache = cache
         self.name = nil
         self.codec = codec
+        self.counters = cache.registry.fallback.counters
         self.problem = nil
     }
 
@@ -23,9 +26,10 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.name = name
         self.codec = codec
         do {
-            try cache.registry.declare(name, policy)
+            counters = try cache.registry.declare(name, policy).counters
             problem = nil
         } catch {
+            counters = cache.registry.fallback.counters
             problem = error
         }
     }
@@ -62,8 +66,15 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         let hash = Hash128(key)
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
-        if let entry = cache.memory.entry(hash, now: cache.clock.now()) { return try value(of: entry, key) }
-        guard let entry = try await cache.entryBelowMemory(key, hash)?.entry else { return nil }
+        if let entry = cache.memory.entry(hash, now: cache.clock.now()) {
+            counters.read(hash, from: .memory)
+            return try value(of: entry, key)
+        }
+        guard let (entry, source) = try await cache.entryBelowMemory(key, hash) else {
+            counters.read(hash, from: nil)
+            return nil
+        }
+        counters.read(hash, from: source)
         return try value(of: entry, key)
     }
 
@@ -72,11 +83,12 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         var physical: [CacheKey] = []
         for key in keys { physical.append(try self.key(key)) }
-        let entries = try await cache.entries(for: physical)
+        let found = try await cache.entries(for: physical)
         var values: [String: Value] = [:]
-        for (index, entry) in entries.enumerated() {
-            guard let entry else { continue }
-            values[keys[index]] = try value(of: entry, physical[index])
+        for (index, located) in found.enumerated() {
+            counters.read(Hash128(physical[index]), from: located?.source)
+            guard let located else { continue }
+            values[keys[index]] = try value(of: located.entry, physical[index])
         }
         return values
     }
@@ -99,6 +111,9 @@ public struct Namespace<Value: Sendable>: Sendable {
         for key in keys { physical.append(try self.key(key)) }
         return Set(zip(keys, try await cache.contains(physical)).filter(\.1).map(\.0))
     }
+
+    /// What this namespace's handles have read and loaded since the cache was made; for physical keys, what all handles for them have.
+    public var statistics: NamespaceStatistics { counters.statistics }
 
     // MARK: Writing
 
@@ -166,17 +181,27 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// The value of a live entry that a caller reads; `nil` for a negative result.
     func value(of entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value? {
         guard !entry.isNegative else { return nil }
-        let opened = try cache.sealer.opened(entry, key: key)
-        cache.slide(entry, opened.attributes, key)
-        return try codec.decode(opened.document)
+        do {
+            let opened = try cache.sealer.opened(entry, key: key)
+            cache.slide(entry, opened.attributes, key)
+            return try codec.decode(opened.document)
+        } catch {
+            cache.counters.openFailures.count(error)
+            throw error
+        }
     }
 
     /// The value of an entry, and what is known of it; `nil` for a negative result.
     func lookup(_ entry: MemoryEntry, _ key: CacheKey, from source: EntrySource) throws(CacheError) -> Lookup<Value>? {
         guard !entry.isNegative else { return nil }
-        let opened = try cache.sealer.opened(entry, key: key)
-        cache.slide(entry, opened.attributes, key)
-        return Lookup(
-            try codec.decode(opened.document), entry, opened.attributes, from: source, at: cache.clock.now())
+        do {
+            let opened = try cache.sealer.opened(entry, key: key)
+            cache.slide(entry, opened.attributes, key)
+            return Lookup(
+                try codec.decode(opened.document), entry, opened.attributes, from: source, at: cache.clock.now())
+        } catch {
+            cache.counters.openFailures.count(error)
+            throw error
+        }
     }
 }

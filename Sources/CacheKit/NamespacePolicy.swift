@@ -25,6 +25,7 @@ final class NamespaceState: Sendable {
     /// `nil` for the keys outside every namespace.
     let name: String?
     let policy: NamespacePolicy
+    let counters = NamespaceCounters()
 
     init(name: String?, policy: NamespacePolicy) {
         self.name = name
@@ -39,6 +40,9 @@ final class NamespaceRegistry: Sendable {
     /// Whether any namespace has sliding values; asked at every read.
     private let sliding = Atomic(false)
     var hasSliding: Bool { sliding.load(ordering: .relaxed) }
+    /// The declared ones, for those who report.
+    var declared: [NamespaceState] { states.withLock { Array($0.values) } }
+
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
 

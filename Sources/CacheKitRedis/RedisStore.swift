@@ -88,6 +88,9 @@ public final class RedisStore: RemoteStore {
     /// Says of each server whose circuit breaker is not closed why that is and when it is asked again.
     public var warnings: [String] { topology.warnings }
 
+    /// The least good breaker of its servers.
+    public var breaker: RemoteBreaker { topology.breaker }
+
     /// Closes the connections; waiting calls fail with ``CacheError/Code/shutdown``.
     public func close() async {
         topology.close()

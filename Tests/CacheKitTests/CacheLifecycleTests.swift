@@ -119,7 +119,7 @@ struct CacheLifecycleTests {
         let health = await world.cache.health()
         #expect(health.warnings.isEmpty)
         #expect(health.sync == nil)
-        guard case .absent = health.remote, case .available = health.local else {
+        guard case .absent = health.remote.state, case .available = health.local.state else {
             Issue.record("wrong tier states")
             return
         }
@@ -131,7 +131,8 @@ struct CacheLifecycleTests {
         world.local.setReadFailure(CacheError(.storeBusy, "busy"))
         let health = await world.cache.health()
         #expect(health.warnings.count == 2)
-        guard case .unavailable(let remote) = health.remote, case .unavailable(let local) = health.local else {
+        guard case .unavailable(let remote) = health.remote.state, case .unavailable(let local) = health.local.state
+        else {
             Issue.record("wrong tier states")
             return
         }

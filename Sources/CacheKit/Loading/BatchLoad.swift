@@ -36,9 +36,10 @@ struct BatchLoad<Value: Sendable>: Sendable {
     private func values() async throws -> [String: Value] {
         var values: [String: Value] = [:]
         var missing: [Int] = []
-        for (index, entry) in try await cache.entries(for: physical).enumerated() {
+        for (index, located) in try await cache.entries(for: physical).enumerated() {
+            namespace.counters.read(Hash128(physical[index]), from: located?.source)
             var answer: Load<Value>.Answer?
-            if let entry { answer = try single(index).usable(entry, .memory) }
+            if let (entry, source) = located { answer = try single(index).usable(entry, source) }
             switch answer {
             case .value(let lookup): values[keys[index]] = lookup.value
             case .absent: break
@@ -58,7 +59,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             // Served only if nothing is left out.
             guard !Task.isCancelled, dueNow.allSatisfy({ stale[$0] != nil }) else { throw failure }
             for index in dueNow { values[keys[index]] = stale[index]?.value }
-            cache.counters.staleServed.count(dueNow.count)
+            served(stale: dueNow)
         }
         return values
     }
@@ -82,7 +83,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
 
     private func refreshInBackground(_ indices: [Int]) {
         guard let first = indices.first else { return }
-        cache.counters.staleServed.count(indices.count)
+        served(stale: indices)
         let name = LoadKey(hash: Hash128(physical[first]), type: ObjectIdentifier(Self.self))
         guard !cache.background.isPaused(name, at: cache.clock.uptime()) else { return }
         cache.background.start(name) {
@@ -92,6 +93,11 @@ struct BatchLoad<Value: Sendable>: Sendable {
                 cache.background.pause(name, until: cache.clock.uptime() + loading.retryPause)
             }
         }
+    }
+
+    private func served(stale indices: [Int]) {
+        cache.counters.staleServed.count(indices.count)
+        for index in indices { namespace.counters.servedStale(Hash128(physical[index])) }
     }
 
     // MARK: One load at a time
@@ -152,6 +158,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
         let took = cache.clock.uptime() - began
         cache.counters.loads.count(missing.count)
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        namespace.counters.loaded(Hash128(physical[missing[0]]), missing.count, in: took)
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         var writes: [Cache.Write] = []
         for (position, index) in missing.enumerated() {
@@ -210,6 +217,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             return loaded
         } catch {
             cache.counters.loadFailures.count()
+            namespace.counters.failed(Hash128(physical[0]))
             throw LoaderFailure(error: error)
         }
     }

@@ -8,7 +8,11 @@ extension Load {
     /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
     func checkedOrLoaded(isChecked: Bool) async throws -> Answer {
         // Memory was asked and counted before; it is asked again because another load may just have ended.
-        if let found = try await found(belowMemory: !isChecked) { return found }
+        if let found = try await found(belowMemory: !isChecked) {
+            if case .value(let lookup) = found { namespace.counters.read(hash, from: lookup.source) }
+            return found
+        }
+        namespace.counters.read(hash, from: nil)
         return try await loaded()
     }
 
@@ -51,6 +55,7 @@ extension Load {
         let took = cache.clock.uptime() - began
         cache.counters.loads.count()
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        namespace.counters.loaded(hash, in: took)
         guard let value = loaded.value else {
             // Nothing is remembered of a value that somebody else is to be given.
             if acceptsAbsence, let ttl = loaded.ttl ?? loading.negativeTTL { await keepAbsence(place, ttl) }
@@ -71,6 +76,7 @@ extension Load {
             return loaded
         } catch {
             cache.counters.loadFailures.count()
+            namespace.counters.failed(hash)
             if loading.keepsStale > .zero {
                 cache.background.pause(flight, until: cache.clock.uptime() + loading.retryPause)
             }

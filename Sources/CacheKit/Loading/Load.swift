@@ -44,6 +44,7 @@ struct Load<Value: Sendable>: Sendable {
 
     private func answer() async throws -> Answer {
         if let entry = cache.memory.entry(hash, now: cache.clock.now()), let found = try usable(entry, .memory) {
+            namespace.counters.read(hash, from: .memory)
             if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
             return found
         }
@@ -59,6 +60,7 @@ struct Load<Value: Sendable>: Sendable {
             if let (entry, source) = try await cache.entryBelowMemory(key, hash),
                 let found = try usable(entry, source)
             {
+                namespace.counters.read(hash, from: source)
                 if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
                 return found
             }
@@ -81,6 +83,7 @@ struct Load<Value: Sendable>: Sendable {
 
     private func served(_ stale: Lookup<Value>) -> Answer {
         cache.counters.staleServed.count()
+        namespace.counters.servedStale(hash)
         return .value(stale)
     }
 

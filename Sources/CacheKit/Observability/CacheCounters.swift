@@ -1,3 +1,4 @@
+import CacheKitCore
 import Synchronization
 
 /// What the cache has done since it was made; the memory tier counts for itself, under its locks.
@@ -18,6 +19,18 @@ final class CacheCounters: Sendable {
     let storeFailures = Atomic<Int>(0)
     let invalidatedKeys = Atomic<Int>(0)
     let gaps = Atomic<Int>(0)
+    let openFailures = OpenFailures()
+    let lastLocalError = LastError()
+    let lastRemoteError = LastError()
+}
+
+/// The last error of a tier, and when it came.
+final class LastError: Sendable {
+    private let state = Mutex<(error: CacheError, time: Timestamp)?>(nil)
+
+    func note(_ error: CacheError, at time: Timestamp) { state.withLock { $0 = (error, time) } }
+
+    var value: (error: CacheError, time: Timestamp)? { state.withLock { $0 } }
 }
 
 extension Atomic<Int> {
@@ -65,6 +78,13 @@ public struct CacheStatistics: Sendable, Equatable {
     public var invalidatedKeys = 0
     /// How often everything from the remote became unverified: at the start, after a loss, after a flush.
     public var gaps = 0
+
+    /// Entries that could not be opened, by reason.
+    public var openFailures = OpenFailureStatistics()
+    /// By declared namespace; what handles for physical keys did is under the empty name.
+    public var namespaces: [String: NamespaceStatistics] = [:]
+    /// Loads in the background that run now.
+    public var backgroundLoads = 0
 
     /// Nothing yet.
     public init() {}

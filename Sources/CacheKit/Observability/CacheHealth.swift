@@ -1,22 +1,14 @@
-public import CacheKitCore
+import CacheKitCore
 import Synchronization
 
 /// What is well and what is not, in words for an operator.
 public struct CacheHealth: Sendable {
-    /// One tier's state.
-    public enum TierState: Sendable {
-        /// Not configured.
-        case absent
-        /// Answers.
-        case available
-        /// Does not answer, and why.
-        case unavailable(CacheError)
-    }
-
     /// The local store.
-    public var local: TierState
+    public var local: TierHealth
     /// The remote store.
-    public var remote: TierState
+    public var remote: TierHealth
+    /// Whether the remote is asked at all now, or held off after failures.
+    public var breaker: RemoteBreaker
     /// Whether changes that others make in the remote are heard of.
     public var following: RemoteFollowing
     /// The way to the remote; `nil` without a synchronizer.
@@ -40,10 +32,11 @@ extension Cache {
     public func health() async -> CacheHealth {
         var warnings: [String] = []
         var sync: SyncStatus?
-        let localState = await state(of: local != nil) { () async throws(CacheError) in
+        let localHealth = await health(of: local != nil, counters.lastLocalError) { () async throws(CacheError) in
             _ = try await self.local?.watermark()
         }
-        let remoteState = await state(of: remote != nil) { () async throws(CacheError) in try await self.remote?.ping()
+        let remoteHealth = await health(of: remote != nil, counters.lastRemoteError) { () async throws(CacheError) in
+            try await self.remote?.ping()
         }
         if let synchronizer {
             sync = try? await synchronizer.status()
@@ -58,8 +51,12 @@ extension Cache {
         if let lost = sync?.lostBuckets, lost > 0 {
             warnings.append("the remote lost changes that it had; they are being sent again (\(lost) of its buckets)")
         }
-        if case .unavailable(let error) = localState { warnings.append("the local store does not answer (\(error))") }
-        if case .unavailable(let error) = remoteState { warnings.append("the remote does not answer (\(error))") }
+        if case .unavailable(let error) = localHealth.state {
+            warnings.append("the local store does not answer (\(error))")
+        }
+        if case .unavailable(let error) = remoteHealth.state {
+            warnings.append("the remote does not answer (\(error))")
+        }
         warnings += remote?.warnings ?? []
         let following = remote?.following ?? .absent
         if let warning = Self.warning(following) {
@@ -68,7 +65,8 @@ extension Cache {
             warnings.append(Self.notFollowingWarning)
         }
         return CacheHealth(
-            local: localState, remote: remoteState, following: following, sync: sync,
+            local: localHealth, remote: remoteHealth, breaker: remote?.breaker ?? .closed, following: following,
+            sync: sync,
             verification: await verification(), warnings: warnings)
     }
 
@@ -101,14 +99,21 @@ extension Cache {
         }
     }
 
-    private func state(of present: Bool, _ probe: () async throws(CacheError) -> Void) async -> CacheHealth.TierState {
-        guard present else { return .absent }
+    private func health(
+        of present: Bool, _ last: LastError, _ probe: () async throws(CacheError) -> Void
+    ) async -> TierHealth {
+        guard present else { return TierHealth(state: .absent) }
+        var health = TierHealth(state: .available)
+        let began = clock.uptime()
         do {
             try await probe()
-            return .available
+            health.latency = clock.uptime() - began
         } catch {
-            return .unavailable(error)
+            last.note(error, at: clock.now())
+            health.state = .unavailable(error)
         }
+        (health.lastError, health.lastErrorAt) = (last.value?.error, last.value?.time)
+        return health
     }
 
     /// What the cache holds and has done since it was made.
@@ -131,6 +136,12 @@ extension Cache {
         statistics.storeFailures = counters.storeFailures.value
         statistics.invalidatedKeys = counters.invalidatedKeys.value
         statistics.gaps = counters.gaps.value
+        statistics.openFailures = counters.openFailures.statistics
+        statistics.backgroundLoads = background.count
+        statistics.namespaces[""] = registry.fallback.counters.statistics
+        for state in registry.declared {
+            if let name = state.name { statistics.namespaces[name] = state.counters.statistics }
+        }
         return statistics
     }
 }

@@ -4,6 +4,11 @@ import Metrics
 struct MetricsExporter {
     private var last = CacheStatistics()
     private var lastOutcomes: [String: Int] = [:]
+    private var lastNamespaces: [String: NamespaceStatistics] = [:]
+    private var named: Set<String> = []
+
+    /// So many namespaces have labels of their own; what the others do is under `other`.
+    static let maximumNamespaces = 100
 
     private static let counters:
         [(label: String, dimensions: [(String, String)], path: any KeyPath<CacheStatistics, Int> & Sendable)] = [
@@ -18,6 +23,13 @@ struct MetricsExporter {
             ("cachekit_memory_removals", [("reason", "expiration")], \.memory.expirations),
             ("cachekit_loads", [("result", "success")], \.loads),
             ("cachekit_loads", [("result", "failure")], \.loadFailures),
+            ("cachekit_load_milliseconds", [], \.loadMilliseconds),
+            ("cachekit_stale_served", [], \.staleServed),
+            ("cachekit_renewals", [], \.renewals),
+            ("cachekit_open_failures", [("reason", "authentication")], \.openFailures.authentication),
+            ("cachekit_open_failures", [("reason", "envelope")], \.openFailures.envelope),
+            ("cachekit_open_failures", [("reason", "decoding")], \.openFailures.decoding),
+            ("cachekit_open_failures", [("reason", "tampered")], \.openFailures.tampered),
             ("cachekit_undecodable", [], \.undecodable),
             ("cachekit_writes", [("kind", "set")], \.writes),
             ("cachekit_writes", [("kind", "delete")], \.deletes),
@@ -29,13 +41,17 @@ struct MetricsExporter {
     /// Exports the growth since the last time, and what is held and pending now.
     mutating func export(
         _ statistics: CacheStatistics, status: SyncStatus?, _ verification: Verification? = nil,
-        now: Timestamp = Timestamp(milliseconds: 0), factory: any MetricsFactory = MetricsSystem.factory
+        breaker: RemoteBreaker? = nil, now: Timestamp = Timestamp(milliseconds: 0),
+        factory: any MetricsFactory = MetricsSystem.factory
     ) {
         for (label, dimensions, path) in Self.counters {
             let growth = statistics[keyPath: path] - last[keyPath: path]
             if growth > 0 { Counter(label: label, dimensions: dimensions, factory: factory).increment(by: growth) }
         }
         last = statistics
+        export(statistics.namespaces, factory)
+        if let breaker { Gauge(label: "cachekit_breaker", factory: factory).record(breaker.rawValue) }
+        Gauge(label: "cachekit_background_loads", factory: factory).record(statistics.backgroundLoads)
         Gauge(label: "cachekit_memory_bytes", factory: factory).record(statistics.memory.bytes)
         Gauge(label: "cachekit_memory_entries", factory: factory).record(statistics.memory.entries)
         if let verification {
@@ -57,4 +73,40 @@ struct MetricsExporter {
             lastOutcomes[outcome] = count
         }
     }
+
+    private static let namespaceCounters:
+        [(label: String, dimensions: [(String, String)], path: any KeyPath<NamespaceStatistics, Int> & Sendable)] = [
+            ("cachekit_namespace_reads", [("tier", "memory")], \.memoryHits),
+            ("cachekit_namespace_reads", [("tier", "local")], \.localHits),
+            ("cachekit_namespace_reads", [("tier", "remote")], \.remoteHits),
+            ("cachekit_namespace_reads", [("tier", "none")], \.misses),
+            ("cachekit_namespace_loads", [("result", "success")], \.loads),
+            ("cachekit_namespace_loads", [("result", "failure")], \.loadFailures),
+            ("cachekit_namespace_load_milliseconds", [], \.loadMilliseconds),
+            ("cachekit_namespace_stale_served", [], \.staleServed),
+        ]
+
+    private mutating func export(_ namespaces: [String: NamespaceStatistics], _ factory: any MetricsFactory) {
+        for (name, statistics) in namespaces.sorted(by: { $0.key < $1.key }) {
+            let former = lastNamespaces.updateValue(statistics, forKey: name) ?? NamespaceStatistics()
+            // A name that has its label keeps it.
+            let isNamed = named.contains(name) || named.count < Self.maximumNamespaces
+            if isNamed { named.insert(name) }
+            for (label, dimensions, path) in Self.namespaceCounters {
+                let growth = statistics[keyPath: path] - former[keyPath: path]
+                guard growth > 0 else { continue }
+                Counter(
+                    label: label, dimensions: [("namespace", isNamed ? name : "other")] + dimensions, factory: factory
+                ).increment(by: growth)
+            }
+        }
+    }
+}
+
+extension CacheStatistics {
+    fileprivate var loadMilliseconds: Int { Int(clamping: loadTime.wholeMilliseconds) }
+}
+
+extension NamespaceStatistics {
+    fileprivate var loadMilliseconds: Int { Int(clamping: loadTime.wholeMilliseconds) }
 }

@@ -48,6 +48,7 @@ extension Cache {
             // Being refused throws, unless everything is held that was asked for.
             guard error.isRemoteAway || held.allSatisfy({ $0 != nil }) else { throw error }
             counters.remoteFailures.count(questions.count)
+            counters.lastRemoteError.note(error, at: clock.now())
             return held
         }
     }
@@ -89,7 +90,13 @@ extension Cache {
         _ entry: RemoteEntry, _ key: CacheKey, _ now: Timestamp
     ) throws(CacheError) -> LocalChange {
         let policy = registry.policy(for: key)
-        let form = try sealer.recognise(entry.value, key: key, mode: policy.mode)
+        let form: ValueForm
+        do {
+            form = try sealer.recognise(entry.value, key: key, mode: policy.mode)
+        } catch {
+            counters.openFailures.count(error)
+            throw error
+        }
         let end = now.advanced(by: entry.remaining ?? policy.ttl)
         return LocalChange(
             key: key, value: entry.value, form: form, mode: policy.mode,

@@ -52,17 +52,20 @@ extension Cache {
             guard remote != nil else { return nil }
             let entry = try await readRemoteOnce(
                 RemoteQuestion(index: 0, key: key, hash: hash, ticket: ticket, row: row))
-            // The row, which still stands.
-            let isOwn = row != nil && row?.entry.sequence == entry?.sequence
-            return entry.map { ($0, isOwn ? .local : .remote) }
+            return entry.map { ($0, Self.source(of: $0, row)) }
         }
     }
 
+    /// Where an entry came from for which the remote was asked: from the row, if that still stands.
+    private static func source(of entry: MemoryEntry, _ row: RemoteQuestion.Row?) -> EntrySource {
+        row?.entry.sequence == entry.sequence ? .local : .remote
+    }
+
     /// The live entries of many keys: one round trip per tier, and a second one to the remote for what has changed there.
-    func entries(for keys: [CacheKey]) async throws(CacheError) -> [MemoryEntry?] {
+    func entries(for keys: [CacheKey]) async throws(CacheError) -> [Located?] {
         let hashes = keys.map(Hash128.init)
         let now = clock.now()
-        var found = hashes.map { memory.entry($0, now: now) }
+        var found: [Located?] = hashes.map { hash in memory.entry(hash, now: now).map { ($0, .memory) } }
         try requireValues()
         let missing = keys.indices.filter { found[$0] == nil }
         guard !missing.isEmpty, local != nil || remote != nil else { return found }
@@ -71,7 +74,7 @@ extension Cache {
         var questions: [RemoteQuestion] = []
         for (position, answer) in zip(missing.indices, answers) {
             switch answer {
-            case .found(let entry): found[missing[position]] = entry
+            case .found(let entry): found[missing[position]] = (entry, .local)
             case .absent: break
             case .askRemote(let row):
                 let index = missing[position]
@@ -81,7 +84,9 @@ extension Cache {
             }
         }
         guard remote != nil, !questions.isEmpty else { return found }
-        for (question, entry) in zip(questions, try await readRemote(questions)) { found[question.index] = entry }
+        for (question, entry) in zip(questions, try await readRemote(questions)) {
+            found[question.index] = entry.map { ($0, Self.source(of: $0, question.row)) }
+        }
         return found
     }
 
@@ -102,7 +107,14 @@ extension Cache {
     {
         guard let local else { return keys.map { _ in .askRemote(nil) } }
         if let gap = unverified.openGap { unverified.close(gap, through: try await local.lastSequence()) }
-        let rows = try await local.read(keys)
+        let rows: [StoredEntry?]
+        do {
+            rows = try await local.read(keys)
+        } catch {
+            counters.openFailures.count(error)
+            counters.lastLocalError.note(error, at: clock.now())
+            throw error
+        }
         let now = clock.now()
         var watermark: ChangeSequence?
         var answers: [LocalAnswer] = []

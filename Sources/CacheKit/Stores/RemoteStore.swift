@@ -39,6 +39,9 @@ public protocol RemoteStore: VersionedRemote {
     /// Sentences for an operator about servers that are not asked now; empty when all is well. Asks nobody.
     var warnings: [String] { get }
 
+    /// Whether it is asked at all now, or held off after failures. Asks nobody.
+    var breaker: RemoteBreaker { get }
+
     /// Closes connections; waiting calls fail with ``CacheError/Code/shutdown``.
     func close() async
 }
@@ -46,6 +49,9 @@ public protocol RemoteStore: VersionedRemote {
 extension RemoteStore {
     /// Nothing to say.
     public var warnings: [String] { [] }
+
+    /// Never held off.
+    public var breaker: RemoteBreaker { .closed }
 }
 
 /// What a remote holds for a key.

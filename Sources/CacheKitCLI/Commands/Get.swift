@@ -16,7 +16,9 @@ struct Get: AsyncParsableCommand {
         try await withCache(try await store.open(creatingDatabase: false)) { cache in
             guard let value = try await cache.documents.get(key) else {
                 // A miss because Redis is away is not the same as no entry.
-                if store.redisURL != nil, case .unavailable(let error) = await cache.health().remote { throw error }
+                if store.redisURL != nil, case .unavailable(let error) = await cache.health().remote.state {
+                    throw error
+                }
                 StandardError.write("cachekit: no live entry under this key")
                 throw ExitStatus.partial
             }

@@ -19,7 +19,7 @@ extension Sync {
                 requiringDatabase: true, creatingDatabase: false, requiringRedis: true)
             let end = try await withCache(cache) { cache -> PushEnd? in
                 // Redis that does not answer at all is told at once, not after the deadline.
-                if case .unavailable(let error) = await cache.health().remote { throw error }
+                if case .unavailable(let error) = await cache.health().remote.state { throw error }
                 guard let status = await cache.push(deadline: deadline?.duration ?? .seconds(3600)) else { return nil }
                 return try await PushEnd(status, of: cache)
             }

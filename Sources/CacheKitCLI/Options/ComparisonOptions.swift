@@ -23,7 +23,7 @@ struct ComparisonOptions: ParsableArguments {
     func run<Result>(_ body: (Cache) async throws -> Result) async throws -> Result {
         let cache = try await store.open(requiringDatabase: true, creatingDatabase: false, requiringRedis: true)
         return try await withCache(cache) { cache in
-            if case .unavailable(let error) = await cache.health().remote { throw error }
+            if case .unavailable(let error) = await cache.health().remote.state { throw error }
             return try await body(cache)
         }
     }

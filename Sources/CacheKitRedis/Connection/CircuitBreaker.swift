@@ -62,6 +62,15 @@ struct CircuitBreaker: Sendable {
         self.backoff = backoff
     }
 
+    /// Where it stands, for people and metrics.
+    var stand: RemoteBreaker {
+        switch state {
+        case .closed: .closed
+        case .halfOpen: .halfOpen
+        case .open: .open
+        }
+    }
+
     /// Whether every call goes on.
     var isClosed: Bool { state == .closed }
 

@@ -16,6 +16,11 @@ extension RedisNode {
         state.withLock { $0.breaker.probeEnded(probe) }
     }
 
+    /// Its own breaker, or that of its lane for large values, whichever is less good.
+    var breaker: RemoteBreaker {
+        max(state.withLock { $0.breaker.stand }, lane?.node.breaker ?? .closed)
+    }
+
     /// Sentences for an operator while a breaker is not closed: this node's, or that of its lane for large values.
     var warnings: [String] {
         let own = state.withLock { state -> String? in

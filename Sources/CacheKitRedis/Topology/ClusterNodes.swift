@@ -51,6 +51,7 @@ final class ClusterNodes: Sendable {
     }
 
     /// Sentences about servers that are not asked now.
+    var breaker: RemoteBreaker { state.withLock { Array($0.nodes.values) }.map(\.breaker).max() ?? .closed }
     var warnings: [String] { state.withLock { Array($0.nodes.values) }.flatMap(\.warnings) }
 
     /// Ends every connection; later calls get `shutdown`.

@@ -76,6 +76,7 @@ struct ClusterTopology: Topology {
     }
 
     var warnings: [String] { nodes.warnings }
+    var breaker: RemoteBreaker { nodes.breaker }
 
     func close() {
         map.close()

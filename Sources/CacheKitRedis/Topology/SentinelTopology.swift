@@ -65,6 +65,7 @@ struct SentinelTopology: Topology {
     func servers() async throws(CacheError) -> [RedisNode] { [node] }
 
     var warnings: [String] { node.warnings }
+    var breaker: RemoteBreaker { node.breaker }
 
     func close() {
         node.close()

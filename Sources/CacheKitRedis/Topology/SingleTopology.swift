@@ -20,6 +20,7 @@ struct SingleTopology: Topology {
     func servers() async throws(CacheError) -> [RedisNode] { [node] }
 
     var warnings: [String] { node.warnings }
+    var breaker: RemoteBreaker { node.breaker }
 
     func close() { node.close() }
 }

@@ -30,6 +30,8 @@ protocol Topology: Sendable {
 
     /// Sentences for an operator, each about one server that is not asked now; empty when all is well.
     var warnings: [String] { get }
+    /// The least good breaker of its servers.
+    var breaker: RemoteBreaker { get }
 
     /// Ends every connection; later calls get `shutdown`.
     func close()
@@ -38,6 +40,7 @@ protocol Topology: Sendable {
 extension Topology {
     var hasOneServer: Bool { true }
     var warnings: [String] { [] }
+    var breaker: RemoteBreaker { .closed }
     func shard(of slot: Int) -> Int? { nil }
     func confirmedMasters() async throws(CacheError) -> [RedisEndpoint] { try await masters() }
 }

@@ -99,7 +99,7 @@ struct BatchLoadTests {
         #expect(await eventually { closed.waiterCount == 1 })
         alone.cancel()
         await #expect(throws: CancellationError.self) { try await alone.value }
-        #expect(world.cache.loads.count == 0)
+        #expect(await eventually { world.cache.loads.count == 0 })
         closed.open()
     }
 

@@ -24,6 +24,36 @@ struct MetricsExporterTests {
         #expect(metrics.records("cachekit_sync_pending_changes").isEmpty)
     }
 
+    @Test func `namespaces have labels of their own, up to a bound`() {
+        let metrics = RecordingMetrics()
+        var exporter = MetricsExporter()
+        var statistics = CacheStatistics()
+        for number in 0..<150 { statistics.namespaces["n\(1000 + number)"] = NamespaceStatistics() }
+        exporter.export(statistics, status: nil, factory: metrics)
+        for name in statistics.namespaces.keys {
+            statistics.namespaces[name]?.memoryHits = 2
+            statistics.namespaces[name]?.loadTime = .milliseconds(7)
+        }
+        exporter.export(statistics, status: nil, factory: metrics)
+        exporter.export(statistics, status: nil, factory: metrics)
+        #expect(metrics.increments("cachekit_namespace_reads", "n1000", "memory") == [2])
+        #expect(metrics.increments("cachekit_namespace_load_milliseconds", "n1099") == [7])
+        #expect(metrics.increments("cachekit_namespace_reads", "n1100", "memory").isEmpty)
+        #expect(metrics.increments("cachekit_namespace_reads", "other", "memory").count == 50)
+    }
+
+    @Test func `the breaker, stale values and failures to open are told`() {
+        let metrics = RecordingMetrics()
+        var exporter = MetricsExporter()
+        var statistics = CacheStatistics()
+        statistics.staleServed = 3
+        statistics.openFailures.authentication = 2
+        exporter.export(statistics, status: nil, breaker: .open, factory: metrics)
+        #expect(metrics.records("cachekit_breaker") == [2])
+        #expect(metrics.increments("cachekit_stale_served") == [3])
+        #expect(metrics.increments("cachekit_open_failures", "authentication") == [2])
+    }
+
     @Test func `what is pending is a gauge`() {
         let metrics = RecordingMetrics()
         var exporter = MetricsExporter()

@@ -106,7 +106,7 @@ extension FaultProxy {
         setPlan { _ in [.cut(.requests, after: 0)] }
         cutAll()
         try await eventually("the cut") {
-            if case .unavailable = await node.health().remote { true } else { false }
+            if case .unavailable = await node.health().remote.state { true } else { false }
         }
     }
 }

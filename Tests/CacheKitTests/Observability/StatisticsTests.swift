@@ -1,0 +1,84 @@
+import CacheKitCore
+import CacheKitTesting
+import Testing
+
+@testable import CacheKit
+
+struct StatisticsTests {
+    private struct Failure: Error {}
+
+    @Test func `reads are counted by namespace and tier`() async throws {
+        let world = try await World(.allTiers)
+        let numbers = world.namespace("n", of: Int.self)
+        let others = world.namespace("o", of: Int.self)
+        try await numbers.set(1, for: "k")
+        _ = try await numbers.get("k")
+        try world.forget("n:k")
+        _ = try await numbers.get("k")
+        _ = try await numbers.get("missing")
+        _ = try await numbers.get(["k", "missing"])
+        _ = try await numbers.lookup("k")
+        _ = try await others.getOrSet("l") { 2 }
+        _ = try? await others.getOrSet("m") { throw Failure() }
+        let statistics = world.cache.statistics.namespaces
+        #expect(statistics["n"]?.memoryHits == 3)
+        #expect(statistics["n"]?.localHits == 1)
+        #expect(statistics["n"]?.misses == 2)
+        #expect(statistics["n"]?.hitRatio == 4.0 / 6)
+        #expect(statistics["o"]?.misses == 2)
+        #expect(statistics["o"]?.loads == 1)
+        #expect(statistics["o"]?.loadFailures == 1)
+        #expect(statistics["n"] == numbers.statistics)
+    }
+
+    @Test func `what could not be opened is counted by reason`() async throws {
+        let world = try await World(.memoryOnly)
+        try await world.cache.values(of: String.self).set("text", for: CacheKey("k"))
+        #expect(await code { _ = try await world.cache.values(of: Int.self).get(CacheKey("k")) } == .decoding)
+        let other = try await World(.remoteOnly)
+        _ = try await other.remote.write([
+            RemoteWrite(key: CacheKey("k"), action: .put([UInt8](repeating: 1, count: 60), timeToLive: .seconds(60)))
+        ])
+        #expect(await code { _ = try await other.cache.bytes.get(CacheKey("k")) } == .authenticationFailed)
+        #expect(world.cache.statistics.openFailures == OpenFailureStatistics(decoding: 1))
+        #expect(other.cache.statistics.openFailures == OpenFailureStatistics(authentication: 1))
+    }
+}
+
+struct HealthTests {
+    @Test func `all is well where every tier answers, and it says how fast`() async throws {
+        let world = try await World(.allTiers)
+        let run = Task { await world.cache.run() }
+        #expect(await eventually { await world.cache.health().verdict == .healthy })
+        let health = await world.cache.health()
+        #expect(health.reason == "every tier answers")
+        #expect(health.local.latency != nil && health.remote.latency != nil)
+        #expect(health.local.lastError == nil)
+        run.cancel()
+        await run.value
+    }
+
+    @Test func `a remote that is away degrades a cache with a file, and fails one without`() async throws {
+        for setting in [Setting.allTiers, .remoteOnly] {
+            let world = try await World(setting)
+            world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+            let health = await world.cache.health()
+            #expect(health.verdict == (setting.hasLocal ? .degraded : .failing))
+            #expect(health.reason.contains(setting.hasLocal ? "nobody runs" : "would keep writes"))
+            #expect(health.remote.lastError?.code == .remoteUnavailable)
+            #expect(health.remote.lastErrorAt == world.clock.now())
+            world.remote.setOutage(nil)
+            // What went wrong last is still told.
+            #expect(await world.cache.health().remote.lastError?.code == .remoteUnavailable)
+        }
+    }
+
+    @Test func `a file that fails is what fails the cache`() async throws {
+        let world = try await World(.localOnly)
+        world.local.setFailure(CacheError(.diskFull, "full"))
+        #expect(await code { try await world.namespace("n", of: Int.self).set(1, for: "k") } == .diskFull)
+        #expect(await world.cache.health().local.lastError?.code == .diskFull)
+        world.local.setReadFailure(CacheError(.inputOutput, "broken"))
+        #expect(await world.cache.health().verdict == .failing)
+    }
+}
