@@ -11,6 +11,7 @@ let package = Package(
         .library(name: "CacheKitSQLite", targets: ["CacheKitSQLite"]),
         .library(name: "CacheKitRedis", targets: ["CacheKitRedis"]),
         .library(name: "CacheKitSync", targets: ["CacheKitSync"]),
+        .library(name: "CacheKitSettings", targets: ["CacheKitSettings"]),
         .library(name: "CacheKitTesting", targets: ["CacheKitTesting"]),
         // The one product that swift-syntax is built for.
         .library(name: "CacheKitMacros", targets: ["CacheKitMacros"]),
@@ -64,6 +65,12 @@ let package = Package(
                 "CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", .product(name: "Logging", package: "swift-log"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
+        .target(
+            name: "CacheKitSettings",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "COpenSSL"]),
         // `@Cached`: the declaration; what it expands to; the program that the compiler asks.
         .target(name: "CacheKitMacros", dependencies: ["CacheKit", "CacheKitMacrosPlugin"]),
@@ -87,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "CacheKitCLI",
             dependencies: [
-                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitSettings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -157,6 +164,13 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "SyncChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
+                "CacheKitTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "CacheKitSettingsTests",
+            dependencies: [
+                "CacheKitSettings", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync",
                 "CacheKitTesting",
                 .product(name: "Logging", package: "swift-log"),
             ]),

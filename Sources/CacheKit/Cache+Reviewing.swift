@@ -74,9 +74,15 @@ extension Cache {
         }
         let life = max(
             .milliseconds(1), min(row.version.time.duration(to: row.staleAt), CacheConfiguration.maximumTTL))
-        let document = try sealer.document(of: stored, key: loser.key)
-        let (bytes, form) = try sealer.seal(document, key: loser.key, mode: row.mode)
-        return LocalChange(key: loser.key, value: bytes, form: form, mode: row.mode, expiresAt: now.advanced(by: life))
+        let (document, former) = try sealer.opened(stored, key: loser.key)
+        var attributes = newAttributes(registry.policy(for: loser.key))
+        attributes.tags = former.tags
+        attributes.loadMilliseconds = former.loadMilliseconds
+        let (bytes, form) = try sealer.seal(document, attributes, key: loser.key, mode: row.mode)
+        let end = now.advanced(by: life)
+        return LocalChange(
+            key: loser.key, value: bytes, form: form, mode: row.mode,
+            expiresAt: end.advanced(by: row.staleAt.duration(to: row.expiresAt)), staleAt: end)
     }
 
     /// Opens what lost, and what stands in its place here; `nil` for a delete, for a value that was not kept, and where nothing

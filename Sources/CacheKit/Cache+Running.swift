@@ -63,6 +63,7 @@ extension Cache {
                     "changes stay in the file until the next run", metadata: ["pending": "\(status.backlog.changes)"])
             }
         }
+        await lockReturns.finish()
         await remote?.close()
         await local?.close()
         memory.close()

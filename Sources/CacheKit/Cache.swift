@@ -20,6 +20,9 @@ public final class Cache: Sendable {
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
     let background: BackgroundLoads
+    let lockReturns = LockReturns()
+    let fileLockOutage = LockOutage()
+    let remoteLockOutage = LockOutage()
     let lifecycle: CacheLifecycle
     /// Outlives a run, so that the next one does not export the same growth again.
     let exporter = Mutex(MetricsExporter())
@@ -34,22 +37,14 @@ public final class Cache: Sendable {
     ///   - sync: What carries local changes to the remote, `.writeBehind()`; needed when both tiers are given.
     ///   - encryption: Secure or plain, always said.
     /// - Throws: ``CacheError/Code/invalidConfiguration``, ``CacheError/Code/missingMasterKey``,
-    ///   ``CacheError/Code/invalidMasterKey``, and what the local store says of its file.
+    ///   ``CacheError/Code/invalidMasterKey``, and what the local store says of its file. Of several mistakes in the
+    ///   configuration each is a line of the message, and nothing was opened or created.
     public init(
         local: some LocalStoreProvider = .none, remote: some RemoteStoreProvider = .none,
         sync: some SynchronizerProvider = .none, encryption: Encryption, configuration: CacheConfiguration = .init()
     ) async throws(CacheError) {
-        try configuration.validate()
-        let keys = try encryption.keys()
-        if !(local is NoStore), keys == nil {
-            throw CacheError(
-                .missingMasterKey,
-                "a local file is always encrypted: give .plain(fileKey:) a key, such as .environment, or use .secure(key:)"
-            )
-        }
-        if local is NoStore, encryption.choice == .relay {
-            throw CacheError(.invalidConfiguration, "a relay key opens a local file and nothing else; give one")
-        }
+        // All mistakes at once, and before a store opens or creates anything.
+        let keys = try Self.check(configuration, local, remote, sync, encryption)
         // What the synchronizer learns of the machine's clock holds for everything here.
         let clock = CorrectedClock(configuration.clock)
         var configuration = configuration
@@ -84,7 +79,8 @@ public final class Cache: Sendable {
         ) { key, bytes throws(CacheError) in
             let policy = registry.policy(for: key)
             let form = try sealer.recognise(bytes, key: key, mode: policy.mode)
-            return RemoteValue(mode: policy.mode, form: form, timeToLive: policy.ttl)
+            return RemoteValue(
+                mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
         self.local = stores.local
         self.remote = stores.remote

@@ -1,3 +1,4 @@
+public import CacheKitCore
 public import Logging
 
 /// Everything about a cache that has a safe default.
@@ -40,25 +41,28 @@ public struct CacheConfiguration: Sendable {
     /// The defaults.
     public init() {}
 
-    func validate() throws(CacheError) {
-        func check(_ holds: Bool, _ message: String) throws(CacheError) {
-            if !holds { throw CacheError(.invalidConfiguration, message) }
-        }
-        try check((1...1024).contains(tenant.utf8.count), "the tenant has 1 to 1,024 bytes of UTF-8")
-        try check(
-            defaultTTL >= .milliseconds(1) && defaultTTL <= Self.maximumTTL,
-            "defaultTTL lies between one millisecond and ten years")
-        try check((1...(512 << 20)).contains(maximumValueBytes), "maximumValueBytes lies between 1 and 512 MiB")
-        for problem in NamespacePolicy(mode: defaultMode, ttl: defaultTTL, loading: loading).problems {
-            try check(false, problem)
-        }
-        try check(
-            (1...10_000).contains(maximumBackgroundLoads), "maximumBackgroundLoads lies between 1 and 10,000")
-        try check(memory.maximumBytes >= 0, "memory.maximumBytes is not negative")
-        try check((1...1024).contains(memory.shards), "memory.shards lies between 1 and 1,024")
-        try check(tombstoneLifetime > .zero, "tombstoneLifetime is positive")
-        try check(coherenceInterval >= .milliseconds(5), "coherenceInterval is at least 5 milliseconds")
-        try reconciling.validate()
-        try check(maintenanceInterval >= .milliseconds(10), "maintenanceInterval is at least 10 milliseconds")
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        problems.require((1...1024).contains(tenant.utf8.count), "tenant", text: "must have 1 to 1,024 bytes of UTF-8")
+        problems.require(
+            defaultTTL >= .milliseconds(1) && defaultTTL <= Self.maximumTTL, "defaultTTL",
+            text: "must be from one millisecond to ten years")
+        problems += loading.problems.map { $0.within("loading") }
+        problems.require(
+            defaultMode != .interop || loading.slidingLimit == nil, "loading.slidingLimit",
+            text: "needs native mode: what other SDKs read has no room for it")
+        problems.require(
+            (1...10_000).contains(maximumBackgroundLoads), "maximumBackgroundLoads", text: "must be from 1 to 10,000")
+        problems.require(
+            (1...(512 << 20)).contains(maximumValueBytes), "maximumValueBytes", text: "must be from 1 byte to 512 MiB")
+        problems.require(memory.maximumBytes >= 0, "memory.maximumBytes", text: "must not be negative")
+        problems.require((1...1024).contains(memory.shards), "memory.shards", text: "must be from 1 to 1,024")
+        problems.require(tombstoneLifetime > .zero, "tombstoneLifetime", text: "must be longer than nothing")
+        problems.require(
+            coherenceInterval >= .milliseconds(5), "coherenceInterval", text: "must be at least 5 milliseconds")
+        problems.require(
+            maintenanceInterval >= .milliseconds(10), "maintenanceInterval", text: "must be at least 10 milliseconds")
+        return problems + reconciling.problems.map { $0.within("reconciling") }
     }
 }

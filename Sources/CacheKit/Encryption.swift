@@ -50,7 +50,12 @@ public struct Encryption: Sendable {
 
 /// Where master keys come from.
 public struct KeySource: Sendable {
-    let load: @Sendable () throws(CacheError) -> Keyring
+    package let load: @Sendable () throws(CacheError) -> Keyring
+
+    /// Whatever gives a keyring, asked when the cache is made.
+    package init(load: @escaping @Sendable () throws(CacheError) -> Keyring) {
+        self.load = load
+    }
 
     /// `CACHEKIT_MASTER_KEY` and, decrypt-only, `CACHEKIT_PREVIOUS_MASTER_KEYS`, read when the cache is made.
     public static var environment: KeySource {

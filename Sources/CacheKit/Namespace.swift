@@ -26,6 +26,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.name = name
         self.codec = codec
         do {
+            try policy.loading.checkLocks(cache.local, cache.remote)
             counters = try cache.registry.declare(name, policy).counters
             problem = nil
         } catch {

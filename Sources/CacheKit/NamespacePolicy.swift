@@ -9,7 +9,7 @@ struct NamespacePolicy: Sendable, Equatable {
 
     /// What is wrong with it, a sentence each.
     var problems: [String] {
-        var problems = loading.problems
+        var problems = loading.problems.map(\.description)
         if ttl < .milliseconds(1) || ttl > CacheConfiguration.maximumTTL {
             problems.append("a namespace's TTL lies between one millisecond and ten years")
         }

@@ -14,9 +14,6 @@ struct OpenedStores: Sendable {
         lost: @escaping @Sendable () -> Void,
         checkingValue: @escaping @Sendable (CacheKey, [UInt8]) throws(CacheError) -> RemoteValue
     ) async throws(CacheError) {
-        if !(localProvider is NoStore), !(remoteProvider is NoStore), synchronizerProvider is NoSynchronizer {
-            throw Self.missingSynchronizer
-        }
         let remote = try await remoteProvider.openRemoteStore(
             RemoteStoreContext(
                 logger: configuration.logger,
@@ -30,6 +27,7 @@ struct OpenedStores: Sendable {
                         keys: keys, tenant: configuration.tenant, hasRemote: remote != nil,
                         clock: clock, logger: configuration.logger))
             }
+            try configuration.loading.checkLocks(local, remote)
             var synchronizer: (any Synchronizer)?
             if let local, let remote {
                 synchronizer = try synchronizerProvider.makeSynchronizer(
@@ -50,7 +48,7 @@ struct OpenedStores: Sendable {
         self.remote = remote
     }
 
-    private static var missingSynchronizer: CacheError {
+    static var missingSynchronizer: CacheError {
         CacheError(
             .invalidConfiguration,
             "a cache with a local and a remote store needs sync: .writeBehind(), or changes would never leave the file"

@@ -23,7 +23,7 @@ struct CacheKitCommand: AsyncParsableCommand {
         subcommands: [
             Keys.self, Get.self, Set.self, Delete.self, List.self, Import.self, Export.self, Stats.self, Verify.self,
             Doctor.self,
-            Backup.self, Migrate.self, Sync.self,
+            Backup.self, Migrate.self, Sync.self, Config.self,
         ])
 
     static let version = "0.1.0"

@@ -79,7 +79,9 @@ public struct RedisConfiguration: RemoteStoreProvider {
     var largeValueIdle = Duration.seconds(30)
 
     // Kept as a result, so that `.redis("...")` needs no `try`; the store reports it when it is opened.
-    let address: Result<RedisURL, CacheError>
+    private(set) var address: Result<RedisURL, CacheError>
+    /// Whether there is an address, good or bad.
+    package private(set) var isAddressed = true
     /// What TLS connections share; the store sets it in its own copy when it is opened, before it connects to any server.
     var tlsContext: TLSContext?
 
@@ -99,46 +101,28 @@ public struct RedisConfiguration: RemoteStoreProvider {
         }
     }
 
+    private init() {
+        address = .failure(CacheError(.invalidConfiguration, "Redis has no address; give one, such as redis://host"))
+        isAddressed = false
+    }
+
+    /// Everything but an address, which may follow.
+    package static var unaddressed: RedisConfiguration { RedisConfiguration() }
+
+    /// The same of another server.
+    package mutating func move(to address: Result<RedisURL, CacheError>) {
+        self.address = address
+        isAddressed = true
+    }
+
+    /// The address, if it could be parsed.
+    package var url: RedisURL? { try? address.get() }
+
     /// Makes the store; connects with the first call.
     ///
     /// - Throws: ``CacheError/Code/invalidConfiguration`` for a bad address or a value out of bounds.
     public func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)? {
         try RedisStore(self, context: context)
-    }
-
-    /// Checks every bound.
-    func validate() throws(CacheError) {
-        try check(connectTimeout, .milliseconds(1) ... .seconds(600), "connectTimeout", "1 ms to 10 minutes")
-        try check(commandTimeout, .milliseconds(1) ... .seconds(600), "commandTimeout", "1 ms to 10 minutes")
-        try check(maximumCommandsInFlight, 1...1_048_576, "maximumCommandsInFlight", "1 to 1,048,576")
-        try check(maximumBytesInFlight, 1024...1 << 30, "maximumBytesInFlight", "1 KiB to 1 GiB")
-        try check(maximumWaitingCallers, 0...1_000_000, "maximumWaitingCallers", "0 to 1,000,000")
-        if let maximumReplyBytes {
-            try check(maximumReplyBytes, 1024...512 << 20, "maximumReplyBytes", "1 KiB to 512 MiB")
-        }
-        try check(initialBackoff, .milliseconds(1) ... .seconds(1), "initialBackoff", "1 ms to 1 s")
-        try check(maximumBackoff, .milliseconds(1) ... .seconds(600), "maximumBackoff", "1 ms to 10 minutes")
-        guard followedPrefixes.count <= 64, followedPrefixes.allSatisfy({ (1...1024).contains($0.utf8.count) }) else {
-            throw CacheError(
-                .invalidConfiguration,
-                "followedPrefixes are at most 64, each of 1 to 1,024 bytes; leave empty for all keys")
-        }
-        if let largeValueBytes {
-            try check(largeValueBytes, 4096...512 << 20, "largeValueBytes", "4 KiB to 512 MiB, or nil")
-        }
-        try check(breakerThreshold, 1...100, "breakerThreshold", "1 to 100")
-        guard clientName.utf8.count <= 256, clientName.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw CacheError(
-                .invalidConfiguration, "clientName must be printable ASCII without blanks, at most 256 bytes")
-        }
-    }
-
-    private func check<Value: Comparable>(
-        _ value: Value, _ bounds: ClosedRange<Value>, _ name: String, _ text: String
-    ) throws(CacheError) {
-        guard bounds.contains(value) else {
-            throw CacheError(.invalidConfiguration, "\(name) is out of bounds; give \(text)")
-        }
     }
 }
 

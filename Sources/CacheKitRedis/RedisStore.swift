@@ -17,8 +17,8 @@ public final class RedisStore: RemoteStore {
     ///
     /// - Throws: ``CacheError/Code/invalidConfiguration`` for a bad address or a value out of bounds.
     public init(_ configuration: RedisConfiguration, context: RemoteStoreContext) throws(CacheError) {
+        try CacheError.check(configuration.problems)
         let url = try configuration.address.get()
-        try configuration.validate()
         var configuration = configuration
         configuration.tlsContext = try configuration.makeTLSContext(url)
         follower = InvalidationFollower(

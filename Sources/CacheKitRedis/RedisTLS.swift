@@ -82,15 +82,15 @@ public struct RedisTLS: Sendable {
         self.identity = identity
     }
 
-    func validate() throws(CacheError) {
-        guard let serverName else { return }
+    /// What is wrong with it, all of it; no file is read for that.
+    public var problems: [ConfigurationProblem] {
+        guard let serverName else { return [] }
+        var problems: [ConfigurationProblem] = []
         // RFC 1035, section 2.3.4.
-        guard (1...253).contains(serverName.utf8.count), serverName.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-        else {
-            throw CacheError(
-                .invalidConfiguration,
-                "serverName of RedisTLS is no name; give 1 to 253 ASCII characters without blanks")
-        }
+        problems.require(
+            (1...253).contains(serverName.utf8.count) && serverName.utf8.allSatisfy { (0x21...0x7E).contains($0) },
+            "serverName", text: "must be 1 to 253 ASCII characters without blanks")
+        return problems
     }
 }
 

@@ -37,6 +37,12 @@ public struct SQLiteConfiguration: Sendable {
     /// What becomes of a file that is found damaged when it is opened; ``DamageResponse/refuse`` unless set. The other choice
     /// is for a cache without a remote, and with one it is ``CacheError/Code/invalidConfiguration``.
     public var onDamage: DamageResponse = .refuse
+    /// Whether changes wait for their first send however long that takes, also while no remote is given; off unless set.
+    ///
+    /// They are then never swept or evicted before it, and the life of a value that this process writes begins with it, if the
+    /// value's time was over before. Here a value is served until its own time is over, as ever. Off, changes wait from the
+    /// moment on when the file is first opened with a remote, and one whose time is over before it is sent has expired.
+    public var pendingKeepsAlive = false
     /// How long a write waits for another process; 5 seconds unless set, at most 10 minutes.
     public var busyTimeout: Duration = .seconds(5)
     /// The largest value, in bytes as Redis holds it; 64 MiB unless set, at most 512 MiB.
@@ -79,19 +85,25 @@ public struct SQLiteConfiguration: Sendable {
         return moved
     }
 
-    func validate() throws(CacheError) {
-        func require(_ condition: Bool, _ message: StaticString) throws(CacheError) {
-            guard condition else { throw CacheError(.invalidConfiguration, "\(message)") }
-        }
-        try require(!path.isEmpty && !path.utf8.contains(0), "the path of the database is empty or holds a NUL; set it")
-        try require(sizeLimit >= 1 << 20, "sizeLimit is below 1 MiB; raise it")
-        try require(rowLimit >= 1, "rowLimit is below 1; raise it")
-        try require(busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout is not between 0 and 10 minutes")
-        try require(
-            (1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes is not between 1 and 512 MiB")
-        try require(
-            maximumQueuedWrites >= 1 && maximumQueuedBytes >= 1, "the bounds of the write queue must be positive")
-        try require((1...64).contains(readerCount), "readerCount is not between 1 and 64")
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        problems.require(
+            !path.isEmpty && !path.utf8.contains(0), "path", text: "must name the database, without a NUL")
+        problems.require(sizeLimit >= 1 << 20, "sizeLimit", text: "must be at least 1 MiB")
+        problems.require(rowLimit >= 1, "rowLimit", text: "must be at least 1")
+        problems.require(
+            busyTimeout >= .zero && busyTimeout <= .seconds(600), "busyTimeout", text: "must be from 0 to 10 minutes")
+        problems.require(
+            (1...Self.greatestValueBytes).contains(maximumValueBytes), "maximumValueBytes",
+            text: "must be from 1 byte to 512 MiB")
+        problems.require(maximumQueuedWrites >= 1, "maximumQueuedWrites", text: "must be at least 1")
+        problems.require(maximumQueuedBytes >= 1, "maximumQueuedBytes", text: "must be at least 1")
+        problems.require((1...64).contains(readerCount), "readerCount", text: "must be from 1 to 64")
+        problems.require(
+            !(onDamage == .recreate && pendingKeepsAlive), "onDamage",
+            text: "must be .refuse with pendingKeepsAlive: a damaged file may hold changes that were not sent")
+        return problems
     }
 }
 

@@ -178,8 +178,14 @@ extension SQLiteStore {
         try await reads.scan { reader throws(CacheError) in try reader.statistics() }
     }
 
+    /// Counted by this process since it opened the file.
+    public var removals: LocalRemovals {
+        LocalRemovals(evicted: file.removals.evicted, expired: file.removals.expired)
+    }
+
     /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
     public func close() async {
+        loadLocks.end()
         await backups.close()
         await reads.close()
         _ = try? await write(transactional: false) { writer throws(CacheError) in writer.close() }

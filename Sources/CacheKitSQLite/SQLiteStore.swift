@@ -8,6 +8,7 @@ public final class SQLiteStore: LocalStore {
     let reads: StoreReads
     let accesses = AccessLog()
     let backups = BackupTurn()
+    let loadLocks: LoadLockFile
     let clock: any CacheClock
     /// The writer thread has closed its connection.
     let ended: OneTimeSignal
@@ -20,6 +21,7 @@ public final class SQLiteStore: LocalStore {
         self.reads = reads
         self.ended = ended
         self.clock = clock
+        loadLocks = LoadLockFile(file.path + "-load")
     }
 
     deinit {
@@ -31,13 +33,16 @@ public final class SQLiteStore: LocalStore {
     public static func open(
         _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
     ) async throws(CacheError) -> SQLiteStore {
-        try configuration.validate()
+        try CacheError.check(configuration.problems)
+        var context = context
+        // From then on pending rows are protected, as if there were one.
+        context.hasRemote = context.hasRemote || configuration.pendingKeepsAlive
         let queue = WriteQueue(
             maximumCount: configuration.maximumQueuedWrites, maximumBytes: configuration.maximumQueuedBytes)
         let handover = Handover<SQLiteStore>()
         await withCheckedContinuation { continuation in
             let ended = OneTimeSignal()
-            let isStarted = SystemThread.start {
+            let isStarted = SystemThread.start { [context] in
                 do throws(CacheError) {
                     let file = try OpenedFile.open(configuration, context)
                     let writer = try Writer(file, clock: context.clock)

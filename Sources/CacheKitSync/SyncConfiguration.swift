@@ -1,4 +1,5 @@
 public import CacheKit
+public import CacheKitCore
 
 /// How changes are carried to the remote.
 public struct SyncConfiguration: Sendable {
@@ -41,24 +42,26 @@ public struct SyncConfiguration: Sendable {
     /// The defaults.
     public init() {}
 
-    func validate() throws(CacheError) {
-        func check(_ holds: Bool, _ message: String) throws(CacheError) {
-            if !holds { throw CacheError(.invalidConfiguration, message) }
-        }
-        try check((1...10_000).contains(batchChanges), "sync.batchChanges lies between 1 and 10,000")
-        try check(batchBytes >= 1, "sync.batchBytes is positive")
-        try check(
-            firstBackoff > .zero && firstBackoff < .milliseconds(50), "sync.firstBackoff lies below 50 milliseconds")
-        try check(longestBackoff >= firstBackoff, "sync.longestBackoff is at least firstBackoff")
-        try check((1...100).contains(attemptsPerChange), "sync.attemptsPerChange lies between 1 and 100")
-        try check(idleInterval >= .milliseconds(1), "sync.idleInterval is at least one millisecond")
-        try check(lateAfter >= .zero, "sync.lateAfter is not negative")
-        try check(tombstoneLife >= .seconds(60), "sync.tombstoneLife is at least a minute")
-        try check(recordRetention >= .zero, "sync.recordRetention is not negative")
-        try check(surveyInterval > .zero && sweepInterval > .zero, "sync.surveyInterval and sweepInterval are positive")
-        try check(marksInterval > .zero, "sync.marksInterval is positive")
-        try backPressure.validate()
-        try check(stallAlarm > .zero, "sync.stallAlarm is positive")
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        problems.require((1...10_000).contains(batchChanges), "batchChanges", text: "must be from 1 to 10,000")
+        problems.require(batchBytes >= 1, "batchBytes", text: "must be at least 1")
+        problems.require(
+            firstBackoff > .zero && firstBackoff < .milliseconds(50), "firstBackoff",
+            text: "must be from 1 to 49 milliseconds")
+        problems.require(
+            longestBackoff >= firstBackoff, "longestBackoff", text: "must not be shorter than firstBackoff")
+        problems.require((1...100).contains(attemptsPerChange), "attemptsPerChange", text: "must be from 1 to 100")
+        problems.require(idleInterval >= .milliseconds(1), "idleInterval", text: "must be at least a millisecond")
+        problems.require(lateAfter >= .zero, "lateAfter", text: "must not be negative")
+        problems.require(tombstoneLife >= .seconds(60), "tombstoneLife", text: "must be at least a minute")
+        problems.require(recordRetention >= .zero, "recordRetention", text: "must not be negative")
+        problems.require(surveyInterval > .zero, "surveyInterval", text: "must be longer than nothing")
+        problems.require(sweepInterval > .zero, "sweepInterval", text: "must be longer than nothing")
+        problems.require(marksInterval > .zero, "marksInterval", text: "must be longer than nothing")
+        problems.require(stallAlarm > .zero, "stallAlarm", text: "must be longer than nothing")
+        return problems + backPressure.problems.map { $0.within("backPressure") }
     }
 }
 
@@ -66,9 +69,12 @@ public struct SyncConfiguration: Sendable {
 public struct WriteBehind: SynchronizerProvider {
     let configuration: SyncConfiguration
 
+    /// What is wrong with the configuration, all of it.
+    public var problems: [ConfigurationProblem] { configuration.problems.map { $0.within("sync") } }
+
     /// The engine over the cache's own stores.
     public func makeSynchronizer(_ context: SynchronizerContext) throws(CacheError) -> (any Synchronizer)? {
-        try configuration.validate()
+        try CacheError.check(configuration.problems.map { $0.within("sync") })
         return SyncEngine(context, configuration)
     }
 }

@@ -101,7 +101,10 @@ extension LocalStoreConformance {
         try await store.commit([put("wrong", [1])])
         clock.advance(by: .zero - year)
         // Right again; stamps only grow, so this one is a year ahead, and its life is not.
-        let sequence = try await store.commit([put("right", [2])])[0]
+        var kept = try put("kept", [3], life: year * 2)
+        kept.staleAt = clock.now().advanced(by: .seconds(600))
+        let sequences = try await store.commit([put("right", [2]), kept])
+        let sequence = sequences[0]
         let old = try await entry("right", store)
         let now = clock.now()
         try require(old.map { $0.version.time > now.advanced(by: .seconds(86_400)) } == true, "stamps only grow")
@@ -111,6 +114,11 @@ extension LocalStoreConformance {
         try require(
             row?.expiresAt == old?.expiresAt && row?.staleAt == old?.staleAt && row?.expiresAt ?? now > now,
             "a life that was counted from the right time stays")
+        _ = try await store.restamp([Restamp(key: CacheKey("kept"), sequence: sequences[1])], at: now)
+        let stale = try await entry("kept", store)
+        try require(
+            stale?.staleAt == kept.staleAt && stale?.expiresAt == kept.expiresAt,
+            "however long a value is kept beyond its life")
     }
 
     func stampsAboveOthers(_ store: any LocalStore) async throws {

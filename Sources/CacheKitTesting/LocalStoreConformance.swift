@@ -32,6 +32,10 @@ public struct LocalStoreConformance: Sendable {
         case fillSparesPendingChanges
         /// What is read from the remote keeps its version, and a change made over it gets one above.
         case fillKeepsVersions
+        /// A value whose life is over is kept, with both its ends, until the later one.
+        case keepsStaleValues
+        /// That there is no value is kept like a fill, is no change for the remote, and gives way like one.
+        case keepsNegativeResults
         /// All rows but those that wait are met once, step by step, with what tells their values apart.
         case walksHeldRows
         /// The watermark moves up only.
@@ -44,6 +48,8 @@ public struct LocalStoreConformance: Sendable {
         case countsBacklog
         /// One holder at a time, and releasing twice takes nothing from the next one.
         case leaseIsExclusive
+        /// One holder at a time for each key's load, where the store gives out such locks; they are free once released or dropped.
+        case loadLocksAreExclusive
         /// Pages of the feed keep to count and bytes, and together hold every change once.
         case feedKeepsLimits
         /// The feed without values has each changed key once, under its latest change, and comes to an end.
@@ -125,12 +131,15 @@ public struct LocalStoreConformance: Sendable {
         case .fillComparesAndSets: try await fillComparesAndSets(store)
         case .fillSparesPendingChanges: try await fillSparesPendingChanges(store)
         case .fillKeepsVersions: try await fillKeepsVersions(store)
+        case .keepsStaleValues: try await keepsStaleValues(store)
+        case .keepsNegativeResults: try await keepsNegativeResults(store)
         case .walksHeldRows: try await walksHeldRows(store)
         case .watermarkNeverFalls: try await watermarkNeverFalls(store)
         case .countsSuperseded: try await countsSuperseded(store)
         case .settlesWithDeadLetters: try await settlesWithDeadLetters(store)
         case .countsBacklog: try await countsBacklog(store)
         case .leaseIsExclusive: try await leaseIsExclusive(store)
+        case .loadLocksAreExclusive: try await loadLocksAreExclusive(store)
         case .feedKeepsLimits: try await feedKeepsLimits(store)
         case .feedsKeysAlone: try await feedsKeysAlone(store)
         case .maintenanceSparesPendingChanges: try await maintenanceSparesPendingChanges(store)

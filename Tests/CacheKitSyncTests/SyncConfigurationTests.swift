@@ -5,8 +5,8 @@ import Testing
 @testable import CacheKitSync
 
 struct SyncConfigurationTests {
-    @Test func `the defaults are valid`() throws {
-        try SyncConfiguration().validate()
+    @Test func `the defaults are valid`() {
+        #expect(SyncConfiguration().problems.isEmpty)
     }
 
     @Test(arguments: 0..<9)
@@ -18,7 +18,16 @@ struct SyncConfigurationTests {
         ]
         var configuration = SyncConfiguration()
         faults[index](&configuration)
-        let error = #expect(throws: CacheError.self) { try configuration.validate() }
-        #expect(error?.code == .invalidConfiguration)
+        #expect(configuration.problems.count == 1)
+    }
+
+    @Test func `all values out of range are named at once`() {
+        var configuration = SyncConfiguration()
+        configuration.batchChanges = 0
+        configuration.longestBackoff = .zero
+        configuration.backPressure.bytes = 0
+        configuration.backPressure.response = .block(timeout: .zero)
+        let named = configuration.problems.flatMap(\.properties)
+        #expect(named == ["batchChanges", "longestBackoff", "backPressure.bytes", "backPressure.timeout"])
     }
 }

@@ -6,7 +6,8 @@ import Logging
 
 // Works on a file until its parent kills it. Arguments: path, hex of the master keys (the current one first, separated by
 // commas), seed, durability, what becomes of the previous keys. Or `fork`: what a forked child inherits. Or `share`, path, key,
-// its number, how many there are, end on the monotonic clock: one of several on a file, which ends by itself.
+// its number, how many there are, end on the monotonic clock: one of several on a file, which ends by itself. Or `load` (`hang`
+// to load the first key for ever), path, key, ledger, its number, tasks, keys, start on the monotonic clock: likewise.
 
 let arguments = CommandLine.arguments
 if arguments.count == 2, arguments[1] == "fork" {
@@ -18,6 +19,16 @@ if arguments.count == 7, arguments[1] == "share", let index = Int(arguments[4]),
 {
     let keyring = try Keyring(current: MasterKey(hex: arguments[3]))
     try await SharedFileWorkload(path: arguments[2], keyring: keyring, index: index, count: count, end: end).run()
+    exit(0)
+}
+if arguments.count == 9, ["load", "hang"].contains(arguments[1]), let index = Int(arguments[5]),
+    let tasks = Int(arguments[6]), let keys = Int(arguments[7]), let start = UInt64(arguments[8])
+{
+    let keyring = try Keyring(current: MasterKey(hex: arguments[3]))
+    try await LoadWorkload(
+        path: arguments[2], ledger: arguments[4], keyring: keyring, index: index, tasks: tasks, keys: keys,
+        hangs: arguments[1] == "hang", start: start
+    ).run()
     exit(0)
 }
 guard arguments.count == 6, let seed = UInt64(arguments[3]) else {

@@ -57,7 +57,7 @@ final class Agreement: @unchecked Sendable {
             guard held != shown else { return }
             // Told in full by whoever replays the seed.
             world.note(
-                "\(node.name) has \(file.rows[key].map { "\($0.version) \($0.origin) \($0.isTombstone) ends \($0.expiresAt.milliseconds - world.now.milliseconds) base \($0.base.count)" } ?? "no row"), the record is \(record.map { "\($0.version) \($0.kind)" } ?? "missing")"
+                "\(node.name) has \(file.rows[key].map { "\($0.version) \($0.origin) \($0.isTombstone) ends \($0.staleAt.milliseconds - world.now.milliseconds) base \($0.base.count)" } ?? "no row"), the record is \(record.map { "\($0.version) \($0.kind)" } ?? "missing")"
             )
             world.violate(
                 "\(node.name), \(key.string): shows \(number), the remote has \(held.map { World.number(of: $0) } ?? 0)"
@@ -66,7 +66,7 @@ final class Agreement: @unchecked Sendable {
             // A value that was evicted there, or deleted by somebody without versions, is kept here.
             if let record, record.kind == .value, world.versions[shown] == record.version { return }
             // Its life may have ended for one and not for the other, whose clock is wrong.
-            if let row = file.rows[key], row.expiresAt < world.now.advanced(by: .seconds(90)) { return }
+            if let row = file.rows[key], row.staleAt < world.now.advanced(by: .seconds(90)) { return }
             world.violate("\(node.name), \(key.string): shows \(number), the remote has nothing")
         }
     }

@@ -69,7 +69,7 @@ struct FinalCheck {
         }
         let writer = world.remote.writers[key]
         // A life that is over in between leaves nothing to compare, but what it replaced must not show.
-        let isOver = !row.isTombstone && row.expiresAt <= world.now.advanced(by: .seconds(30))
+        let isOver = !row.isTombstone && row.staleAt <= world.now.advanced(by: .seconds(30))
         if world.remote.metForeign[key]?.contains(row.version) == true { return }
         if isOver {
             if cell != nil, case .version(let version) = writer, version < row.version {

@@ -10,6 +10,8 @@ import Logging
 final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked Sendable {
     let name: String
     let clock: MachineClock
+    /// None, as of a file and as of a link.
+    let problems: [ConfigurationProblem] = []
     private let world: World
     private let isRelaxed: Bool
     private let configuration: SyncConfiguration
@@ -71,6 +73,8 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
         var settings = CacheConfiguration()
         settings.clock = clock
         settings.defaultMode = .interop
+        // What is kept beyond its life must be shown by no read, and sent to nobody.
+        settings.loading.staleIfError = .seconds(600)
         settings.coherenceInterval = .seconds(5)
         settings.maintenanceInterval = .seconds(60)
         settings.memory.shards = 1

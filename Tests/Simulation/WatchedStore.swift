@@ -49,7 +49,7 @@ final class WatchedStore: ForwardingStore, @unchecked Sendable {
         let changes = try await base.changes(after: after, origin: origin, limit: limit, byteLimit: byteLimit)
         mostLoaded = max(mostLoaded, changes.count)
         guard world.sabotage == .dropsExpiredChanges else { return changes }
-        return changes.filter { $0.entry.isTombstone || $0.entry.expiresAt > base.now }
+        return changes.filter { $0.entry.isTombstone || $0.entry.staleAt > base.now }
     }
 
     @discardableResult

@@ -44,6 +44,9 @@ struct ImportRulesTests {
         "CacheKitSync": ["CacheKit", "CacheKitCore", "Logging"],
         "CacheKitSQLite": ["CacheKit", "CacheKitCore", "CSQLite", "Migrations", "Logging"],
         "CacheKitRedis": ["CacheKit", "CacheKitCore", "CHiredis", "COpenSSL", "Logging", "DequeModule"],
+        "CacheKitSettings": [
+            "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "Logging",
+        ],
         "CacheKitTesting": ["CacheKit", "CacheKitCore", "COpenSSL"],
         "CacheKitMacros": ["CacheKit"],
         "CacheKitMacrosExpansion": [
@@ -51,7 +54,8 @@ struct ImportRulesTests {
         ],
         "CacheKitMacrosPlugin": ["CacheKitMacrosExpansion", "SwiftCompilerPlugin", "SwiftSyntax", "SwiftSyntaxMacros"],
         "CacheKitCLI": [
-            "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "ArgumentParser", "Logging",
+            "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "CacheKitSettings",
+            "ArgumentParser", "Logging",
             "ServiceLifecycle", "UnixSignals", "Foundation",
         ],
     ]

@@ -11,13 +11,17 @@ struct AbsencePlace: Sendable {
     private let ticket: MemoryTier.Shard.Ticket
     /// The change that the row stands under; `nil` for no row.
     private let expected: ChangeSequence?
+    /// What stood there before: nothing older is to be shown after it.
+    private let version: Version
 
     init(_ cache: Cache, _ key: CacheKey, _ hash: Hash128, isWanted: Bool) async throws(CacheError) {
         self.cache = cache
         self.key = key
         self.hash = hash
         ticket = cache.memory.shard(hash).ticket(hash)
-        expected = isWanted ? try await cache.local?.read([key])[0]?.sequence : nil
+        let row = isWanted ? try await cache.local?.read([key])[0] : nil
+        expected = row?.sequence
+        version = row?.version ?? .unknown
     }
 
     func keep(for ttl: Duration, mode: NamespaceMode) async throws(CacheError) {
@@ -26,7 +30,7 @@ struct AbsencePlace: Sendable {
         let change = LocalChange(
             key: key, value: [], form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
         if let local = cache.local {
-            try await local.fill([RemoteFill(change: change, expected: expected)])
+            try await local.fill([RemoteFill(change: change, version: version, expected: expected)])
         } else {
             let entry = MemoryEntry(
                 bytes: [], form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,

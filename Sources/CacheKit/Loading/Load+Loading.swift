@@ -13,7 +13,11 @@ extension Load {
             return found
         }
         namespace.counters.read(hash, from: nil)
-        return try await loaded()
+        return try await cache.withLoadLocks(for: key, loading) {
+            try await found(belowMemory: true)
+        } load: {
+            try await loaded()
+        }
     }
 
     private func found(belowMemory: Bool) async throws(CacheError) -> Answer? {

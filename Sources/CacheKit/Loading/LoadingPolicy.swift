@@ -1,3 +1,5 @@
+public import CacheKitCore
+
 /// How values of a namespace are loaded, refreshed, and served when no new one is to be had.
 ///
 /// What is not set does nothing: each value is loaded when it is missing, by one caller at a time in the process, and the
@@ -32,10 +34,13 @@ public struct LoadingPolicy: Sendable, Equatable {
     public var slidingLimit: Duration?
     /// What callers do who waited for a load that failed.
     public var onFailure: FailurePolicy = .shareError
-    /// Whether, of all processes that have the same local store open, one at a time loads a key.
+    /// Whether, of all processes that have the same local store open, one at a time loads a key. Needs a store that gives out
+    /// locks, as `.sqlite(path:)`. A killed process frees its lock at once. A load of many keys at once takes none.
     public var isOnePerFile = false
     /// Whether, of all nodes and sibling SDKs on the same remote, one at a time loads a key: with the lock of protocol section 8,
-    /// so that a loader that is longer away than its lease runs beside another. Needs a remote.
+    /// so that a loader that is longer away than its lease (30 s) runs beside another. Needs a remote that gives out locks; while
+    /// that is away, nodes load without. What the remote never holds, such as a negative result, each node loads itself, one
+    /// after another. A loader of a key that its caller holds by ``Cache/withLock(for:wait:lease:_:)`` waits for its own caller.
     public var isOnePerFleet = false
     /// How long a caller waits for a load elsewhere; then it loads, too. Default 5 s, at most an hour.
     public var loadElsewhereTimeout: Duration = .seconds(5)
@@ -54,33 +59,38 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// How long after the end of its life a value is kept.
     var keepsStale: Duration { max(staleWhileRevalidate, staleIfError) }
 
-    /// What is wrong with it, a sentence each.
-    var problems: [String] {
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
         let longest = CacheConfiguration.maximumTTL
-        var problems: [String] = []
-        func check(_ holds: Bool, _ problem: String) { if !holds { problems.append(problem) } }
-        check(
-            (.zero...longest).contains(staleWhileRevalidate) && (.zero...longest).contains(staleIfError),
-            "a stale value is served for at most ten years")
-        check(eagerRefresh.map { (0.1...0.99).contains($0) } ?? true, "eagerRefresh lies between 0.1 and 0.99")
-        check((0...0.5).contains(ttlJitter), "ttlJitter lies between 0 and 0.5")
-        check(softDeadline.map { $0 > .zero } ?? true, "softDeadline is positive")
-        check(
-            hardDeadline > .zero && hardDeadline <= .seconds(86_400), "hardDeadline is positive and at most a day")
-        check((.zero...Duration.seconds(3600)).contains(retryPause), "retryPause is at most an hour")
-        check(
-            softDeadline == nil || keepsStale > .zero,
-            "softDeadline needs stale values to serve: set staleIfError or staleWhileRevalidate")
-        check(softDeadline.map { $0 <= hardDeadline } ?? true, "softDeadline is not longer than hardDeadline")
-        check(
-            negativeTTL.map { $0 >= .milliseconds(1) && $0 <= longest } ?? true,
-            "negativeTTL lies between one millisecond and ten years")
-        check(slidingLimit == nil || isSliding, "slidingLimit needs isSliding")
-        check(
-            slidingLimit.map { $0 > .zero && $0 <= longest } ?? true, "slidingLimit is positive and at most ten years")
-        check(
-            loadElsewhereTimeout >= .zero && loadElsewhereTimeout <= .seconds(3600),
-            "loadElsewhereTimeout is at most an hour")
+        var problems: [ConfigurationProblem] = []
+        for (name, window) in [("staleWhileRevalidate", staleWhileRevalidate), ("staleIfError", staleIfError)] {
+            problems.require((.zero...longest).contains(window), name, text: "must be from 0 to ten years")
+        }
+        problems.require(
+            eagerRefresh.map { (0.1...0.99).contains($0) } ?? true, "eagerRefresh", text: "must be from 0.1 to 0.99")
+        problems.require((0...0.5).contains(ttlJitter), "ttlJitter", text: "must be from 0 to 0.5")
+        problems.require(softDeadline.map { $0 > .zero } ?? true, "softDeadline", text: "must be longer than nothing")
+        problems.require(
+            hardDeadline > .zero && hardDeadline <= .seconds(86_400), "hardDeadline",
+            text: "must be longer than nothing and at most a day")
+        problems.require(
+            (.zero...Duration.seconds(3600)).contains(retryPause), "retryPause", text: "must be from 0 to an hour")
+        problems.require(
+            softDeadline == nil || keepsStale > .zero, "softDeadline",
+            text: "needs stale values to serve: set staleIfError or staleWhileRevalidate")
+        problems.require(
+            softDeadline.map { $0 <= hardDeadline } ?? true, "softDeadline",
+            text: "must not be longer than hardDeadline")
+        problems.require(
+            negativeTTL.map { $0 >= .milliseconds(1) && $0 <= longest } ?? true, "negativeTTL",
+            text: "must be from one millisecond to ten years")
+        problems.require(slidingLimit == nil || isSliding, "slidingLimit", text: "needs isSliding")
+        problems.require(
+            slidingLimit.map { $0 > .zero && $0 <= longest } ?? true, "slidingLimit",
+            text: "must be longer than nothing and at most ten years")
+        problems.require(
+            loadElsewhereTimeout >= .zero && loadElsewhereTimeout <= .seconds(3600), "loadElsewhereTimeout",
+            text: "must be from 0 to an hour")
         return problems
     }
 }

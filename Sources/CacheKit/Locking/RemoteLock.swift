@@ -28,12 +28,7 @@ struct RemoteLock: Sendable {
         let deadline = ContinuousClock.now + wait
         while true {
             try Task.checkCancellation()
-            let asked = ContinuousClock.now
-            if try await attempt() {
-                guard Task.isCancelled else { return asked + lease }
-                await release()
-                throw CancellationError()
-            }
+            if let until = try await tryAcquire() { return until }
             let next = min(ContinuousClock.now + Self.pollInterval, deadline)
             guard ContinuousClock.now < deadline else {
                 throw CacheError(
@@ -41,6 +36,15 @@ struct RemoteLock: Sendable {
             }
             try await Task.sleep(until: next, clock: .continuous)
         }
+    }
+
+    /// Asks once; gives the moment until which the lock is held, `nil` if another has it.
+    func tryAcquire() async throws -> ContinuousClock.Instant? {
+        let asked = ContinuousClock.now
+        guard try await attempt() else { return nil }
+        guard Task.isCancelled else { return asked + lease }
+        await release()
+        throw CancellationError()
     }
 
     /// Asks once. Not cancelled with the caller: an attempt whose answer nobody waits for could leave the lock taken.
@@ -102,6 +106,15 @@ struct RemoteLock: Sendable {
             .lockLost, "the lock was lost before the work under it had ended; another holder may have worked meanwhile")
     }
 
+    /// Begins the lease anew until cancelled; for work that goes on when the lock is lost.
+    func renewing(from until: ContinuousClock.Instant) -> Task<Void, Never> {
+        Task.detached {
+            if await renew(HeldUntil(until)) {
+                logger.notice("the lock of a load was lost, and the load goes on; another may load the same key")
+            }
+        }
+    }
+
     /// Begins the lease anew at each third of it; `true` once the lock is another's.
     private func renew(_ held: HeldUntil) async -> Bool {
         while (try? await Task.sleep(for: lease / 3)) != nil {
@@ -128,7 +141,7 @@ struct RemoteLock: Sendable {
     /// Gives the lock back; `false` if it was another's already. Not cancelled with the caller; ends by the deadlines of
     /// the remote store, and where that can't be asked the lease ends by itself.
     @discardableResult
-    private func release() async -> Bool {
+    func release() async -> Bool {
         await Task.detached {
             do throws(CacheError) {
                 return try await remote.releaseLock(of: key, token)

@@ -13,6 +13,9 @@ final class CacheCounters: Sendable {
     let loadMilliseconds = Atomic<Int>(0)
     let staleServed = Atomic<Int>(0)
     let renewals = Atomic<Int>(0)
+    let loadsElsewhere = Atomic<Int>(0)
+    let loadLockTimeouts = Atomic<Int>(0)
+    let loadLockFailures = Atomic<Int>(0)
     let undecodable = Atomic<Int>(0)
     let writes = Atomic<Int>(0)
     let deletes = Atomic<Int>(0)
@@ -50,6 +53,10 @@ public struct CacheStatistics: Sendable, Equatable {
     public var localHits = 0
     /// Reads that it did not answer.
     public var localMisses = 0
+    /// Rows that this process removed from the local store for space.
+    public var localEvictions = 0
+    /// Rows that this process removed from the local store for time.
+    public var localExpirations = 0
     /// Reads that the remote answered.
     public var remoteHits = 0
     /// Reads that it did not answer because it has no such key.
@@ -66,6 +73,12 @@ public struct CacheStatistics: Sendable, Equatable {
     public var staleServed = 0
     /// Lives that began anew: by `touch`, and by reading a sliding value.
     public var renewals = 0
+    /// Loads that another process or node did, while one here waited for its lock.
+    public var loadsElsewhere = 0
+    /// Waits for a load elsewhere that were over before it was.
+    public var loadLockTimeouts = 0
+    /// Locks of a load that could not be asked for, so that it went without.
+    public var loadLockFailures = 0
     /// Entries that no longer fitted their type and counted as misses in `getOrSet`.
     public var undecodable = 0
     /// Values set.

@@ -130,12 +130,19 @@ extension Cache {
         statistics.loadTime = .milliseconds(counters.loadMilliseconds.value)
         statistics.staleServed = counters.staleServed.value
         statistics.renewals = counters.renewals.value
+        statistics.loadsElsewhere = counters.loadsElsewhere.value
+        statistics.loadLockTimeouts = counters.loadLockTimeouts.value
+        statistics.loadLockFailures = counters.loadLockFailures.value
         statistics.undecodable = counters.undecodable.value
         statistics.writes = counters.writes.value
         statistics.deletes = counters.deletes.value
         statistics.storeFailures = counters.storeFailures.value
         statistics.invalidatedKeys = counters.invalidatedKeys.value
         statistics.gaps = counters.gaps.value
+        (statistics.localEvictions, statistics.localExpirations) =
+            local.map {
+                ($0.removals.evicted, $0.removals.expired)
+            } ?? (0, 0)
         statistics.openFailures = counters.openFailures.statistics
         statistics.backgroundLoads = background.count
         statistics.namespaces[""] = registry.fallback.counters.statistics

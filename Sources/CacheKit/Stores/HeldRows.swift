@@ -16,13 +16,15 @@ public struct HeldRow: Sendable {
     public var byteCount: Int
     /// Whether this is a versioned delete.
     public var isTombstone: Bool
+    /// Whether it says that there is no such value, which no remote is told of.
+    public var isNegative: Bool
     /// When its life ends; for a tombstone, when it may be forgotten.
     public var staleAt: Timestamp
 
     /// A row with all its parts.
     public init(
         key: CacheKey, sequence: ChangeSequence, version: Version, fingerprint: ValueFingerprint, isSealed: Bool,
-        byteCount: Int, isTombstone: Bool, staleAt: Timestamp
+        byteCount: Int, isTombstone: Bool, isNegative: Bool = false, staleAt: Timestamp
     ) {
         self.key = key
         self.sequence = sequence
@@ -31,6 +33,7 @@ public struct HeldRow: Sendable {
         self.isSealed = isSealed
         self.byteCount = byteCount
         self.isTombstone = isTombstone
+        self.isNegative = isNegative
         self.staleAt = staleAt
     }
 }

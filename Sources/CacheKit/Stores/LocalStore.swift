@@ -78,8 +78,30 @@ public protocol LocalStore: ChangeSettling, ChangeReviewing {
     /// What the store holds, for people and metrics.
     func statistics() async throws(CacheError) -> LocalStoreStatistics
 
+    /// Rows that this process removed since it opened the store, by cause; asks nothing.
+    var removals: LocalRemovals { get }
+
     /// Finishes what was begun and closes; later calls throw ``CacheError/Code/shutdown``.
     func close() async
+}
+
+/// Rows that a process removed, by cause.
+public struct LocalRemovals: Sendable, Equatable {
+    /// For space.
+    public var evicted: Int
+    /// For time.
+    public var expired: Int
+
+    /// So many of each.
+    public init(evicted: Int = 0, expired: Int = 0) {
+        self.evicted = evicted
+        self.expired = expired
+    }
+}
+
+extension LocalStore {
+    /// A store that counts none.
+    public var removals: LocalRemovals { LocalRemovals() }
 }
 
 /// The right to push one store's changes; held until released or the process ends.
@@ -172,8 +194,16 @@ public struct LocalStoreStatistics: Sendable {
 
 /// Configuration that opens a local store; modules add static members such as `.sqlite(path:)`.
 public protocol LocalStoreProvider: Sendable {
+    /// What is wrong with it, all of it, looked at before anything is opened or created; nothing unless a type says more.
+    var problems: [ConfigurationProblem] { get }
+
     /// Opens the store, or gives `nil` where no local tier is wanted.
     func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)?
+}
+
+extension LocalStoreProvider {
+    /// Nothing.
+    public var problems: [ConfigurationProblem] { [] }
 }
 
 /// What the cache tells a local store when it opens it.

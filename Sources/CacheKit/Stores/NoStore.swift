@@ -2,6 +2,9 @@ public import CacheKitCore
 
 /// Says that a tier is left out.
 public struct NoStore: LocalStoreProvider, RemoteStoreProvider {
+    /// None.
+    public var problems: [ConfigurationProblem] { [] }
+
     /// Always `nil`.
     public func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? { nil }
 

@@ -103,8 +103,16 @@ public enum RemoteWriteResult: Sendable {
 
 /// Configuration that opens a remote store; modules add static members such as `.redis(_:)`.
 public protocol RemoteStoreProvider: Sendable {
+    /// What is wrong with it, all of it, looked at before anything is opened or created; nothing unless a type says more.
+    var problems: [ConfigurationProblem] { get }
+
     /// Makes the store, or gives `nil` where no remote tier is wanted. Does not wait for the server to be reachable.
     func openRemoteStore(_ context: RemoteStoreContext) async throws(CacheError) -> (any RemoteStore)?
+}
+
+extension RemoteStoreProvider {
+    /// Nothing.
+    public var problems: [ConfigurationProblem] { [] }
 }
 
 /// What the cache tells a remote store when it opens it.

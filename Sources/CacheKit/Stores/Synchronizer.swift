@@ -164,8 +164,16 @@ public struct SyncOutcomes: Sendable, Equatable {
 
 /// Configuration that makes a synchronizer; the sync module adds `.writeBehind()`.
 public protocol SynchronizerProvider: Sendable {
+    /// What is wrong with it, all of it, looked at before anything is opened or created; nothing unless a type says more.
+    var problems: [ConfigurationProblem] { get }
+
     /// Makes the synchronizer, or gives `nil` where none is wanted.
     func makeSynchronizer(_ context: SynchronizerContext) throws(CacheError) -> (any Synchronizer)?
+}
+
+extension SynchronizerProvider {
+    /// Nothing.
+    public var problems: [ConfigurationProblem] { [] }
 }
 
 /// What the cache gives a synchronizer.
@@ -210,12 +218,15 @@ public struct RemoteValue: Sendable {
     public var form: ValueForm
     /// How long it lives here where the remote sets no end.
     public var timeToLive: Duration
+    /// For how long after the end of its life it is kept here, as a stale value.
+    public var keepsStale: Duration
 
     /// What a value is.
-    public init(mode: NamespaceMode, form: ValueForm, timeToLive: Duration) {
+    public init(mode: NamespaceMode, form: ValueForm, timeToLive: Duration, keepsStale: Duration = .zero) {
         self.mode = mode
         self.form = form
         self.timeToLive = timeToLive
+        self.keepsStale = keepsStale
     }
 }
 

@@ -61,6 +61,8 @@ extension Cache {
         var places: [(bucket: Int, index: Int)] = []
         places.reserveCapacity(page.rows.count)
         for (index, row) in page.rows.enumerated() where row.isTombstone || row.staleAt > now {
+            // Of a negative result the remote knows nothing.
+            guard !row.isNegative else { continue }
             guard prefix.isEmpty || row.key.string.hasPrefix(prefix) else { continue }
             places.append((remote.bucket(of: row.key), index))
         }

@@ -90,9 +90,10 @@ extension Cache {
         guard !questions.isEmpty else { return (bytes, 0) }
         var pulled = 0
         for (question, entry) in zip(questions, try await check(questions, local, remote, now).entries) {
-            guard let entry else { continue }
+            guard let entry, !entry.isNegative else { continue }
             bytes += entry.bytes.count
-            if !(question.row?.entry.isLive(at: now) ?? false) { pulled += 1 }
+            let row = question.row?.entry
+            if row?.isLive(at: now) != true || row?.isNegative == true { pulled += 1 }
         }
         return (bytes, pulled)
     }

@@ -39,6 +39,8 @@ extension Cache {
     private static func write(
         _ key: CacheKey, _ entry: StoredEntry, tombstoneLifetime: Duration, _ now: Timestamp
     ) throws(CacheError) -> VersionedWrite? {
+        // The remote never had it.
+        guard !entry.isNegative else { return nil }
         var action = VersionedWrite.Action.delete
         var fingerprint = ValueFingerprint.none
         var end = entry.staleAt

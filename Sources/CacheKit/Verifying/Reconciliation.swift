@@ -1,3 +1,5 @@
+public import CacheKitCore
+
 /// What comparing the rows of a file with the remote has found and done so far.
 public struct Reconciliation: Sendable, Equatable {
     /// Rows looked at: also deletes, and those that are left out or left alone.
@@ -54,13 +56,14 @@ public struct ReconcileConfiguration: Sendable {
     /// The defaults.
     public init() {}
 
-    func validate() throws(CacheError) {
-        func check(_ holds: Bool, _ message: String) throws(CacheError) {
-            if !holds { throw CacheError(.invalidConfiguration, message) }
-        }
-        try check(afterAbsence >= .zero, "reconciling.afterAbsence is not negative")
-        try check(interval >= .seconds(1), "reconciling.interval is at least a second")
-        try check(spread >= .zero, "reconciling.spread is not negative")
-        try check((1...10_000_000).contains(rowsPerSecond), "reconciling.rowsPerSecond lies between 1 and 10,000,000")
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        problems.require(afterAbsence >= .zero, "afterAbsence", text: "must not be negative")
+        problems.require(interval >= .seconds(1), "interval", text: "must be at least a second")
+        problems.require(spread >= .zero, "spread", text: "must not be negative")
+        problems.require(
+            (1...10_000_000).contains(rowsPerSecond), "rowsPerSecond", text: "must be from 1 to 10,000,000")
+        return problems
     }
 }

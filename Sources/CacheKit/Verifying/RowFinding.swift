@@ -24,7 +24,9 @@ enum RowFinding: Sendable, Equatable {
             self = Self.weighWithoutRow(view)
             return
         }
-        if let entry = view.entry {
+        if row.isNegative {
+            self = Self.weigh(negative: row, view)
+        } else if let entry = view.entry {
             self = Self.weigh(row, entry, view, recordsMayBeLost, now)
         } else if let record = view.record {
             self = Self.weigh(row, absentBeside: record, now)
@@ -40,6 +42,19 @@ enum RowFinding: Sendable, Equatable {
         if let entry = view.entry { return .replaced(entry, view.version) }
         // Kept, so that what was deleted is not served again should the remote forget that it was.
         guard let record = view.record, record.kind == .tombstone else { return .stands(until: nil) }
+        return deleted(record)
+    }
+
+    /// That there is no such value is nothing that the remote was told: it holds until a value or a delete comes there.
+    private static func weigh(negative row: StoredEntry, _ view: RemoteView) -> RowFinding {
+        if let entry = view.entry {
+            // From before what was known when there was found to be nothing: the remote lost what came after it.
+            let isFormer = view.version > .unknown && view.version < row.version
+            return isFormer ? .unknown : .replaced(entry, view.version)
+        }
+        guard let record = view.record, record.kind == .tombstone, record.versionOfDelete > row.version else {
+            return .stands(until: nil)
+        }
         return deleted(record)
     }
 
@@ -81,11 +96,17 @@ enum RowFinding: Sendable, Equatable {
             let isKnown = isSame && !row.isLive(at: now)
             return isKnown ? .stands(until: nil) : deleted(record)
         }
-        guard row.isLive(at: now) else { return .stands(until: nil) }
-        // Evicted there, or deleted by somebody without versions: they can't be told apart.
         let isThisValue = record.version == row.version || row.value.map { record.fingerprint.isOf($0) } ?? false
-        return isThisValue && record.expiresAt > now
-            ? .stands(until: nil) : .gone(after: record.version.floor)
+        guard row.isLive(at: now) else {
+            // A stale value gives way to what came after it, though that has gone, too.
+            return row.isStale(at: now) && row.version.isReal && !isThisValue
+                ? .gone(after: record.version.floor) : .stands(until: nil)
+        }
+        // Evicted there, or deleted by somebody without versions: they can't be told apart.
+        if isThisValue, record.expiresAt > now { return .stands(until: nil) }
+        // Its life ended there a little earlier than by the clock here: where it is kept beyond that, as a stale value.
+        if isThisValue, row.staleAt < row.expiresAt { return .stands(until: record.expiresAt) }
+        return .gone(after: record.version.floor)
     }
 }
 

@@ -188,14 +188,11 @@ struct ByteCountArgument: ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        let scale = argument.hasSuffix("K") ? 1 << 10 : argument.hasSuffix("M") ? 1 << 20 : 1
-        guard let number = Int(scale == 1 ? argument[...] : argument.dropLast()), (1...512 << 20).contains(number),
-            number * scale <= 512 << 20
-        else { return nil }
-        count = number * scale
+        guard let count = ByteCountText.bytes(argument), (1...512 << 20).contains(count) else { return nil }
+        self.count = count
     }
 
-    var defaultValueDescription: String { count % (1 << 20) == 0 ? "\(count >> 20)M" : "\(count)" }
+    var defaultValueDescription: String { ByteCountText.text(count) }
 }
 
 /// A TTL on the command line: seconds, or a number with ms, s, m, h or d.
@@ -203,11 +200,7 @@ struct TTLArgument: ExpressibleByArgument {
     let duration: Duration
 
     init?(argument: String) {
-        let units: [(String, Int64)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
-        let unit = units.first { argument.hasSuffix($0.0) } ?? ("", 1000)
-        guard let number = Int64(argument.dropLast(unit.0.count)), number > 0 else { return nil }
-        let (milliseconds, overflow) = number.multipliedReportingOverflow(by: unit.1)
-        guard !overflow else { return nil }
-        duration = .milliseconds(milliseconds)
+        guard let duration = Duration(text: argument), duration > .zero else { return nil }
+        self.duration = duration
     }
 }

@@ -120,7 +120,7 @@ public struct CacheError: Error, Sendable {
 
     /// What kind of failure this is.
     public let code: Code
-    /// One line: what happened, and what to do about it.
+    /// One line: what happened, and what to do about it. Where a configuration has several mistakes, a line for each.
     public let message: String
     /// The error underneath, if one was caught.
     public let cause: (any Error)?

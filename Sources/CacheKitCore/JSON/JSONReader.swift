@@ -9,10 +9,14 @@ struct JSONReader {
     static let maximumDepth = MessagePackDecoder.defaultMaximumDepth
 
     private let bytes: [UInt8]
-    private var position = 0
+    private(set) var position = 0
+    private var path: [String] = []
+    /// Where the names of members stand, by their paths with dots; noted only where this is not `nil`.
+    private(set) var memberPositions: [String: Int]?
 
-    init(_ bytes: [UInt8]) {
+    init(_ bytes: [UInt8], notingMembers: Bool = false) {
         self.bytes = bytes
+        memberPositions = notingMembers ? [:] : nil
     }
 
     /// Exactly one value, with white space around it.
@@ -49,15 +53,24 @@ struct JSONReader {
             guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else {
                 throw failure("a member's name in quotes is expected")
             }
+            let start = position
             let name = try string()
+            note(name, at: start)
             guard names.insert(Array(name.utf8)).inserted else { throw failure("a name stands twice in one object") }
             skipWhiteSpace()
             guard take(":") else { throw failure("a colon is expected") }
             entries.append(MessagePackValue.Entry(key: name, value: try value(depth: depth + 1)))
+            if memberPositions != nil { path.removeLast() }
             skipWhiteSpace()
         } while take(",")
         guard take("}") else { throw failure("a comma or closing brace is expected") }
         return try tagged(entries) ?? .map(entries)
+    }
+
+    private mutating func note(_ name: String, at start: Int) {
+        guard memberPositions != nil else { return }
+        path.append(name)
+        memberPositions?[path.joined(separator: ".")] = start
     }
 
     /// The value that a one-member object with a `$` name stands for.

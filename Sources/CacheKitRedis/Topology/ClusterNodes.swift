@@ -1,3 +1,4 @@
+internal import CacheKit
 internal import CacheKitCore
 internal import Logging
 internal import Synchronization

@@ -1,3 +1,4 @@
+internal import CacheKit
 internal import CacheKitCore
 
 /// One server that has every key.

@@ -1,3 +1,4 @@
+internal import CacheKit
 internal import CacheKitCore
 
 /// Which servers there are, and which of them a key belongs to.

@@ -24,7 +24,7 @@ final class TLSContext: @unchecked Sendable {
     init(_ settings: RedisTLS) throws(CacheError) {
         // Before OpenSSL's first call, as everywhere here.
         _ = OpenSSLLifetime.isExtended
-        try settings.validate()
+        try CacheError.check(settings.problems.map { $0.within("tls") })
         guard let context = SSL_CTX_new(TLS_client_method()) else { throw .tlsMemory() }
         guard let method = ck_tls_bio_method() else {
             SSL_CTX_free(context)

@@ -17,7 +17,7 @@ extension DatabaseFile {
     /// Who else may read or replace the file and what lies beside it.
     static func permissionProblems(_ path: String) -> [PermissionProblem] {
         var problems: [PermissionProblem] = []
-        for suffix in ["", "-wal", "-shm", "-lease"] {
+        for suffix in ["", "-wal", "-shm", "-lease", "-load"] {
             var status = stat()
             guard lstat(path + suffix, &status) == 0 else { continue }
             let name = suffix.isEmpty ? "the file" : "what lies beside it (\(suffix))"

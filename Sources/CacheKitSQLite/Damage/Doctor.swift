@@ -10,7 +10,7 @@ extension SQLiteConfiguration {
     public func examine(
         keyring: Keyring?, tenant: String, clock: any CacheClock
     ) async throws(CacheError) -> DoctorReport {
-        try validate()
+        try CacheError.check(problems)
         return try await SystemThread.run { () throws(CacheError) in
             var doctor = Doctor(configuration: self, keyring: keyring, tenant: tenant, now: clock.now())
             try doctor.run()

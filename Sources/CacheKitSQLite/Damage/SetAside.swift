@@ -30,7 +30,7 @@ extension SQLiteConfiguration {
     ///
     /// - Throws: what opening the file throws; `invalidArgument` if the new file exists.
     public func setAside(into path: String, _ context: LocalStoreContext) async throws(CacheError) -> SetAsideReport {
-        try validate()
+        try CacheError.check(problems)
         let kept = try SetAsideFile(path)
         do throws(CacheError) {
             return try await setAside(into: kept, logInto: path + "-wal", context)

@@ -21,7 +21,7 @@ extension SQLiteConfiguration {
     ///
     /// - Throws: `inputOutput` if there is no file; `newerFormat`, `damagedStore`, `notADatabase` as opening would.
     public func migrationPlan() async throws(CacheError) -> MigrationPlan {
-        try validate()
+        try CacheError.check(problems)
         return try await SystemThread.run { () throws(CacheError) in try readMigrationPlan() }
     }
 

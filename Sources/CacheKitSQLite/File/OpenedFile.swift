@@ -12,6 +12,8 @@ struct OpenedFile: Sendable {
     let configuration: SQLiteConfiguration
     /// Whether the file was ever opened with a remote: from then on pending rows are protected.
     let protectsPending: Bool
+    /// What this process removed of it.
+    let removals = RemovalCounters()
 
     var codec: RowCodec { RowCodec(keys: keys, hashBits: configuration.hashBits) }
 

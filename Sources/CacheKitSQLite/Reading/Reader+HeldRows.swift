@@ -61,6 +61,6 @@ extension HeldRow {
         self.init(
             key: key, sequence: ChangeSequence(metadata.sequence), version: metadata.version, fingerprint: fingerprint,
             isSealed: metadata.fingerprint != nil, byteCount: metadata.valueLength, isTombstone: metadata.isTombstone,
-            staleAt: Timestamp(milliseconds: metadata.staleAt))
+            isNegative: metadata.isNegative, staleAt: Timestamp(milliseconds: metadata.staleAt))
     }
 }

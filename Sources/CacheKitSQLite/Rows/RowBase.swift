@@ -70,8 +70,10 @@ extension ValueFingerprint {
 }
 
 extension RowMetadata {
-    /// The fingerprint of the row's value; 0 for a tombstone, and where nobody noted that of a plain value.
+    /// The fingerprint of the row's value; 0 for a tombstone and a negative result, of which the remote has no value, and where
+    /// nobody noted that of a plain one.
     var valueFingerprint: UInt128 {
+        if isNegative { return 0 }
         guard let fingerprint, !isTombstone else { return isTombstone ? 0 : valueDigest }
         if valueLength >= 16 { return valueTag }
         // No seal is that short; what is stands in the tag whole.

@@ -96,12 +96,13 @@ struct RowCodec: Sendable {
                 ? row.bytes(10) : try? keys.openValue(row.blob(10), hash: row.blob(0), version: metadata.version)
             guard value != nil else { throw Self.tampered }
         }
-        let entry = StoredEntry(
+        var entry = StoredEntry(
             value: value, form: metadata.fingerprint.map { .sealed($0) } ?? .plain, mode: metadata.mode,
             version: metadata.version, sequence: ChangeSequence(metadata.sequence), origin: metadata.origin,
             expiresAt: Timestamp(milliseconds: metadata.expiresAt), staleAt: Timestamp(milliseconds: metadata.staleAt),
             base: metadata.base.fingerprints, isSentAtAnyAge: metadata.isSentAtAnyAge, isNegative: metadata.isNegative,
             withheldByteCount: withheldByteCount)
+        entry.isKeptUntilSent = metadata.isKeptUntilSent
         return (metadata, entry)
     }
 

@@ -19,6 +19,7 @@ struct RowMetadata: Equatable {
     private static let anyAgeFlag: UInt8 = 16
     private static let givenUpFlag: UInt8 = 32
     private static let negativeFlag: UInt8 = 64
+    private static let keptFlag: UInt8 = 128
 
     var mode: NamespaceMode
     var version: Version
@@ -48,6 +49,8 @@ struct RowMetadata: Equatable {
     var isGivenUp = false
     /// A negative result: the value is empty and says that there is none.
     var isNegative = false
+    /// The life of the value begins when it is first sent.
+    var isKeptUntilSent = false
 
     /// The plaintext.
     var encoded: [UInt8] {
@@ -58,6 +61,7 @@ struct RowMetadata: Equatable {
             | (isResealed ? Self.resealedFlag : 0) | Self.sealedBaseFlag
             | (isSentAtAnyAge ? Self.anyAgeFlag : 0) | (isGivenUp ? Self.givenUpFlag : 0)
             | (isNegative ? Self.negativeFlag : 0)
+            | (isKeptUntilSent ? Self.keptFlag : 0)
         bytes += [Self.layout, mode.rawValue, flags, origin.rawValue]
         bytes.append(bigEndian: version.stamp)
         bytes.append(bigEndian: version.node)
@@ -107,6 +111,7 @@ extension RowMetadata {
         isSentAtAnyAge = flags & Self.anyAgeFlag != 0
         isGivenUp = flags & Self.givenUpFlag != 0
         isNegative = flags & Self.negativeFlag != 0
+        isKeptUntilSent = flags & Self.keptFlag != 0
         version = Version(stamp: bytes.bigEndian(at: 4), node: bytes.bigEndian(at: 12))
         sequence = bytes.bigEndian(at: 20)
         expiresAt = bytes.bigEndian(at: 28)

@@ -59,7 +59,7 @@ extension Writer {
             stamp = setBack.next(at: now)
             // A life that would end before it began was not counted from the stamp: the clock was right again, and the stamp only
             // kept above an earlier one.
-            let isCountedFromStamp = metadata.expiresAt > metadata.version.time.milliseconds
+            let isCountedFromStamp = metadata.staleAt > metadata.version.time.milliseconds
             let lead = isCountedFromStamp ? metadata.version.time.milliseconds - now.milliseconds : 0
             restamped.expiresAt = metadata.expiresAt.subtractingSaturated(lead)
             restamped.staleAt = metadata.staleAt.subtractingSaturated(lead)

@@ -52,6 +52,7 @@ struct Evictor {
             cursor = place
             guard let victim else { continue }
             try writer.rows.delete(table, victim.hash)
+            writer.file.removals.evict()
             hasDeleted = true
             freedBytes += victim.bytes
             if try isEnough() { return true }

@@ -11,6 +11,8 @@ struct RowPlace {
 final class RowWriter {
     private let connection: SQLiteConnection
     private let codec: RowCodec
+    /// Whether values written here begin their lives when they are first sent.
+    private let keepsUntilSent: Bool
     private let inserts: [RowTable: PreparedStatement]
     private let updates: [RowTable: PreparedStatement]
     private let updatesOfAccess: [RowTable: PreparedStatement]
@@ -22,9 +24,10 @@ final class RowWriter {
     /// Rows that the open transaction has added, less those that it has deleted.
     var added = 0
 
-    init(_ connection: SQLiteConnection, _ codec: RowCodec) throws(CacheError) {
+    init(_ connection: SQLiteConnection, _ codec: RowCodec, keepsUntilSent: Bool) throws(CacheError) {
         self.connection = connection
         self.codec = codec
+        self.keepsUntilSent = keepsUntilSent
         var inserts: [RowTable: PreparedStatement] = [:]
         var updates: [RowTable: PreparedStatement] = [:]
         var updatesOfAccess: [RowTable: PreparedStatement] = [:]
@@ -78,8 +81,10 @@ final class RowWriter {
             mode: change.mode, version: version, sequence: sequence, origin: origin,
             expiresAt: change.expiresAt.milliseconds, staleAt: change.staleAt.milliseconds, fingerprint: fingerprint,
             isTombstone: value == nil, valueLength: value?.count ?? 0, valueTag: tag,
-            valueDigest: hashed.digest, base: base, key: change.key.string)
+            valueDigest: hashed.digest, base: change.isNegative ? RowBase() : base,
+            key: change.key.string)
         metadata.isNegative = change.isNegative
+        metadata.isKeptUntilSent = keepsUntilSent && origin == .local && value != nil && !change.isNegative
         try put(metadata, value, hashed.hash, in: place, accessedAt: now.milliseconds)
     }
 

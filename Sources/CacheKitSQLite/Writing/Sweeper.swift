@@ -128,7 +128,9 @@ struct Sweeper {
                     victim = try replaceability.victim(select, table)?.hash
                 }
                 select.reset()
-                if let victim { try writer.rows.delete(table, victim) }
+                guard let victim else { continue }
+                try writer.rows.delete(table, victim)
+                writer.file.removals.expire()
             }
             return nil
         }

@@ -68,7 +68,7 @@ final class Writer: @unchecked Sendable {
         }
         meta = try MetaTable(connection)
         finder = try RowFinder(connection, file.codec)
-        rows = try RowWriter(connection, file.codec)
+        rows = try RowWriter(connection, file.codec, keepsUntilSent: file.configuration.pendingKeepsAlive)
         settlement = try SettlementStatements(connection, file.keys)
         marks = try MarksTable(connection, file.keys)
         conflicts = try ConflictTable(connection, file)

@@ -30,9 +30,10 @@ extension Delivery {
         guard let entry, let value = try? checking(change.key, entry.value) else {
             return LocalChange(key: change.key, value: nil, form: .plain, mode: change.entry.mode, expiresAt: now)
         }
+        let end = now.advanced(by: entry.remaining ?? value.timeToLive)
         return LocalChange(
             key: change.key, value: entry.value, form: value.form, mode: value.mode,
-            expiresAt: now.advanced(by: entry.remaining ?? value.timeToLive))
+            expiresAt: end.advanced(by: value.keepsStale), staleAt: end)
     }
 
     /// Which rows were replaced; the others had been written anew.

@@ -1,5 +1,5 @@
 import CacheKit
-import CacheKitCore
+public import CacheKitCore
 
 /// What happens to writes while too many changes wait for the remote.
 public struct BackPressure: Sendable, Equatable {
@@ -29,16 +29,16 @@ public struct BackPressure: Sendable, Equatable {
         backlog.changes >= changes ?? .max || backlog.bytes >= bytes ?? .max
     }
 
-    func validate() throws(CacheError) {
-        guard changes ?? 1 >= 1, bytes ?? 1 >= 1 else {
-            throw CacheError(.invalidConfiguration, "sync.backPressure.changes and bytes are positive")
-        }
+    /// What is wrong with it, all of it.
+    public var problems: [ConfigurationProblem] {
+        var problems: [ConfigurationProblem] = []
+        problems.require(changes ?? 1 >= 1, "changes", text: "must be at least 1, or left out for no bound")
+        problems.require(bytes ?? 1 >= 1, "bytes", text: "must be at least 1, or left out for no bound")
         switch response {
         case .reject: break
         case .block(let timeout), .writeThrough(let timeout):
-            guard timeout > .zero else {
-                throw CacheError(.invalidConfiguration, "sync.backPressure: the timeout is positive")
-            }
+            problems.require(timeout > .zero, "timeout", text: "must be longer than nothing")
         }
+        return problems
     }
 }

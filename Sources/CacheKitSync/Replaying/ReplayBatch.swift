@@ -128,7 +128,10 @@ struct ReplayBatch: Sendable {
                 continue
             }
             let old = items[index].change.entry.version
-            if case .stamp(above: nil) = items[index].phase, version.time < old.time {
+            // A life that would end before it began was not counted from the stamp, and stays as it is.
+            if case .stamp(above: nil) = items[index].phase, version.time < old.time,
+                items[index].change.entry.staleAt > old.time
+            {
                 items[index].change.entry.move(by: old.time.duration(to: version.time))
             }
             items[index].change.entry.version = version

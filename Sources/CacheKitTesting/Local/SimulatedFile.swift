@@ -74,7 +74,7 @@ public struct SimulatedFile: Sendable {
         var base = rows[change.key].map { baseAfter(change.key, $0) } ?? []
         resealed.remove(change.key)
         givenUp.remove(change.key)
-        if origin == .remote { base = change.value.map { [Self.fingerprint($0, change.form)] } ?? [] }
+        if origin == .remote { base = Self.known(change.isNegative ? nil : change.value, change.form) }
         sequence += 1
         if origin == .local, let former = rows[change.key]?.version,
             former.time <= now.advanced(by: HybridLogicalClock.toleratedSkew)
@@ -92,11 +92,15 @@ public struct SimulatedFile: Sendable {
 
     /// What the remote may hold once a row is overwritten.
     private func baseAfter(_ key: CacheKey, _ row: StoredEntry) -> [ValueFingerprint] {
-        let own = row.value.map { [Self.fingerprint($0, row.form)] } ?? []
+        let own = Self.known(row.isNegative ? nil : row.value, row.form)
         // What was set aside was settled without being applied.
         if isReplaceable(row) { return resealed.contains(key) ? row.base : own }
         guard row.sequence <= max(sentThrough, watermark) else { return row.base }
         return row.base.first == own.first ? own : Array((row.base.prefix(1) + own).prefix(2))
+    }
+
+    private static func known(_ value: [UInt8]?, _ form: ValueForm) -> [ValueFingerprint] {
+        value.map { [fingerprint($0, form)] } ?? []
     }
 
     static func fingerprint(_ value: [UInt8], _ form: ValueForm) -> ValueFingerprint {

@@ -34,12 +34,12 @@ extension SimulatedLocalStore {
     ) -> HeldRow {
         var isSealed = false
         if case .sealed = row.form { isSealed = true }
-        let own = row.value.map { SimulatedFile.fingerprint($0, row.form) } ?? .none
+        let own = (row.isNegative ? nil : row.value).map { SimulatedFile.fingerprint($0, row.form) } ?? .none
         return HeldRow(
             key: key, sequence: row.sequence, version: row.version,
             fingerprint: isGivenUp ? .none : isResealed ? row.base.first ?? .none : own,
-            isSealed: isSealed, byteCount: row.value?.count ?? 0, isTombstone: row.isTombstone, staleAt: row.staleAt
-        )
+            isSealed: isSealed, byteCount: row.value?.count ?? 0, isTombstone: row.isTombstone,
+            isNegative: row.isNegative, staleAt: row.staleAt)
     }
 
     /// How many rows stand under changes up to one.

@@ -110,7 +110,7 @@ extension SimulatedLocalStore {
                     if !isAhead { state.file.clock = drawn }
                 } else if row.version.time > now {
                     issued = setBack.next(at: now)
-                    let difference = row.expiresAt > row.version.time ? now.duration(to: row.version.time) : .zero
+                    let difference = row.staleAt > row.version.time ? now.duration(to: row.version.time) : .zero
                     row.expiresAt = row.expiresAt.advanced(by: .zero - difference)
                     row.staleAt = row.staleAt.advanced(by: .zero - difference)
                 }

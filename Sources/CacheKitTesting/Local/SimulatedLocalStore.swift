@@ -18,6 +18,8 @@ public final class SimulatedLocalStore: LocalStore, LocalStoreProvider {
         var hasForeignCommits = false
         var lease: Int?
         var leaseCount = 0
+        var loadLocks: [CacheKey: Int] = [:]
+        var loadLockFailure: CacheError?
     }
 
     private final class Lease: PusherLease {

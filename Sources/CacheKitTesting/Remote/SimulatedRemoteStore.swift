@@ -40,6 +40,8 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider {
     private let state = Mutex(State())
     private let clock: any CacheClock
 
+    var now: Timestamp { clock.now() }
+
     /// An empty remote.
     public init(clock: any CacheClock) {
         self.clock = clock

@@ -74,10 +74,12 @@ struct DeliveryTests {
         #expect(write.recordExpiresAt == Sample.now.advanced(by: .seconds(7 * 86_400)))
     }
 
-    @Test func `where pending keeps alive the whole life begins at the first send`() throws {
+    @Test(arguments: [false, true])
+    func `where policy or row keep pending alive the whole life begins at the first send`(isRows: Bool) throws {
         var policy = SyncPolicy()
-        policy.pendingKeepsAlive = true
-        let change = try Sample.change(1, age: .seconds(100), life: .seconds(-40))
+        policy.pendingKeepsAlive = !isRows
+        var change = try Sample.change(1, age: .seconds(100), life: .seconds(-40))
+        change.entry.isKeptUntilSent = isRows
         let write = try write(change, policy)
         #expect(life(write) == .seconds(60))
         #expect(write.recordExpiresAt == Sample.now.advanced(by: .seconds(60)))

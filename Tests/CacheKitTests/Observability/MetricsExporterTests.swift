@@ -1,6 +1,7 @@
 import CacheKitCore
 import CacheKitTesting
 import CoreMetrics
+import Foundation
 import Synchronization
 import Testing
 
@@ -52,6 +53,17 @@ struct MetricsExporterTests {
         #expect(metrics.records("cachekit_breaker") == [2])
         #expect(metrics.increments("cachekit_stale_served") == [3])
         #expect(metrics.increments("cachekit_open_failures", "authentication") == [2])
+    }
+
+    @Test func `every name is in the table for operators, and the table names nothing else`() throws {
+        let root = URL(filePath: #filePath).appending(path: "../../../..").standardizedFileURL
+        let page = try String(contentsOf: root.appending(path: "docs/operations.md"), encoding: .utf8)
+        let source = try String(
+            contentsOf: root.appending(path: "Sources/CacheKit/Observability/MetricsExporter.swift"), encoding: .utf8)
+        let named = Set(source.matches(of: /"(cachekit_[a-z_]+)"/).map { String($0.1) })
+        let table = Set(page.matches(of: /`(cachekit_[a-z_]+)`/).map { String($0.1) })
+        #expect(named == table)
+        #expect(named.count > 20)
     }
 
     @Test func `what is pending is a gauge`() {

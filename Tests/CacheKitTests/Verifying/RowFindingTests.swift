@@ -109,4 +109,61 @@ struct RowFindingTests {
         #expect(try weigh(row(), view(nil, 5, of: [1], ends: Self.now)) == .gone(after: Version(stamp: 5, node: 0)))
         #expect(try weigh(row(), view(nil, 4, of: [2])) == .behind)
     }
+
+    /// A row whose life is over, and which is kept for another minute.
+    private func stale(_ stamp: UInt64 = 5, origin: EntryOrigin = .remote) throws -> StoredEntry {
+        var row = try row([1], stamp, origin: origin)
+        row.staleAt = Self.now.advanced(by: .seconds(-1))
+        return row
+    }
+
+    @Test(arguments: [EntryOrigin.local, .remote])
+    func `a stale value stays one where the remote let it expire, or forgot it`(origin: EntryOrigin) throws {
+        let over = Self.now.advanced(by: .seconds(-1))
+        #expect(try weigh(stale(origin: origin), view(nil, 5, of: [1], ends: over)) == .stands(until: nil))
+        #expect(try weigh(stale(origin: origin), view(nil)) == .stands(until: nil))
+        #expect(try weigh(stale(origin: origin), view(nil), lost: true) == .stands(until: nil))
+        #expect(try weigh(stale(origin: origin), view(nil, 4, of: [9])) == .stands(until: nil))
+        // Written without a version over a record, and read so.
+        #expect(try weigh(stale(0), view(nil, 5, of: [9])) == .stands(until: nil))
+        // Its own, which was over when it was sent.
+        #expect(try weigh(stale(origin: origin), view(nil, 5, kind: .tombstone)) == .stands(until: nil))
+    }
+
+    @Test func `a stale value goes where the remote has something newer, had it, or was told to delete it`() throws {
+        #expect(try weigh(stale(), view([2], 7)) == replaced([2], 7))
+        #expect(try weigh(stale(), view([2])) == replaced([2], 0))
+        #expect(try weigh(stale(), view(nil, 7, kind: .tombstone)) == .deleted(version(7), forgottenAt: Self.later))
+        #expect(try weigh(stale(), view(nil, 7, of: [2])) == .gone(after: version(7).floor))
+        #expect(try weigh(stale(), view(nil, 7, of: [1])) == .stands(until: nil))
+        // Its life was made longer there.
+        #expect(try weigh(stale(), view([1], 5)) == replaced([1], 5))
+    }
+
+    @Test func `a life that ended there a moment earlier leaves a stale value, where one is kept`() throws {
+        let over = Self.now.advanced(by: .milliseconds(-5))
+        var row = try row()
+        #expect(try weigh(row, view(nil, 5, of: [1], ends: over)) == .gone(after: version(5).floor))
+        row.staleAt = Self.now.advanced(by: .seconds(30))
+        #expect(try weigh(row, view(nil, 5, of: [1], ends: over)) == .stands(until: over))
+    }
+
+    @Test func `that there is no value holds until one comes, or a delete`() throws {
+        for stamp in [0, 5] as [UInt64] {
+            var row = try row([], stamp)
+            row.isNegative = true
+            #expect(try weigh(row, view(nil)) == .stands(until: nil))
+            #expect(try weigh(row, view(nil), lost: true) == .stands(until: nil))
+            #expect(try weigh(row, view([2], 7)) == replaced([2], 7))
+            #expect(try weigh(row, view([2])) == replaced([2], 0))
+            #expect(try weigh(row, view([])) == replaced([], 0))
+            #expect(try weigh(row, view(nil, 7, of: [1])) == .stands(until: nil))
+            #expect(try weigh(row, view(nil, 7, kind: .tombstone)) == .deleted(version(7), forgottenAt: Self.later))
+        }
+        var row = try row([], 5)
+        row.isNegative = true
+        // It was found after that delete, and is not to give way to what was there before it.
+        #expect(try weigh(row, view(nil, 5, kind: .tombstone)) == .stands(until: nil))
+        #expect(try weigh(row, view([1], 4)) == .unknown)
+    }
 }
