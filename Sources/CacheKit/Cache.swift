@@ -139,7 +139,7 @@ public final class Cache: Sendable {
 
     /// What memory holds for a key, sealed and not copied: no lower tier is asked, no value opened.
     ///
-    /// Complexity: O(1), one short lock.
+    /// Complexity: O(1). Waits only while something is written to the same part of memory, not for other readers.
     public func memoryEntry(for key: CacheKey) -> MemoryEntry? {
         let hash = Hash128(key)
         return memory.entry(hash, now: clock.now())
