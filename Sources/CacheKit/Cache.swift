@@ -95,6 +95,7 @@ public final class Cache: Sendable {
             return RemoteValue(
                 mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
+        registry.opened(hasStores: stores.local != nil || stores.remote != nil)
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer

@@ -65,14 +65,17 @@ final class NamespaceRegistry: Sendable {
 
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
-    private let hasStores: Bool
+    private let hasStores: Atomic<Bool>
     private let hasRemovals = Atomic<Bool>(false)
 
     init(fallback: NamespacePolicy, hasStores: Bool) {
         self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: hasStores)
-        self.hasStores = hasStores
+        self.hasStores = Atomic(hasStores)
         if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
+
+    /// A provider may turn out to give no store: then nothing below memory knows of removals.
+    func opened(hasStores: Bool) { self.hasStores.store(hasStores, ordering: .relaxed) }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
     @discardableResult
@@ -90,7 +93,8 @@ final class NamespaceRegistry: Sendable {
         let hash = Hash128(name)
         let state = states.withLock { states in
             if let standing = states[hash] { return standing }
-            let state = NamespaceState(name: name, policy: policy, hasStores: hasStores)
+            let state = NamespaceState(
+                name: name, policy: policy, hasStores: hasStores.load(ordering: .relaxed))
             for other in states.values { state.meets(other) }
             states[hash] = state
             if state.removals != nil { hasRemovals.store(true, ordering: .releasing) }

@@ -101,8 +101,7 @@ extension Cache {
             }
             return true
         } catch  where error.isRemoteAway || error.isRefusal {
-            // What the file has counts.
-            counters.remoteFailures.count()
+            // What the file has counts. No read of a caller has failed by this.
             return false
         }
     }
