@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test interop fuzz bench crash endurance simulate sanitize docs format lint install clean
+.PHONY: help deps build demo test interop consumer fuzz bench crash endurance simulate sanitize docs format lint install clean
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -27,6 +27,9 @@ test: deps ## Run all tests
 
 interop: deps ## Prove both ways against the real Python SDK on a throwaway Redis
 	@Scripts/interop.sh
+
+consumer: deps ## Build two packages that depend on this one, from nothing: one that swift-syntax is not built for, one with @Cached
+	@Scripts/consumer.sh
 
 fuzz: deps ## Run one libFuzzer program per parser, FUZZ_SECONDS each (default 60)
 	@Scripts/fuzz.sh
@@ -62,4 +65,4 @@ install: build ## Put the command into PREFIX/bin (default /usr/local)
 	install -m 0755 .build/release/cachekit '$(DESTDIR)$(PREFIX)/bin/cachekit'
 
 clean: ## Remove what was built
-	rm -rf .build Benchmarks/.build Fuzz/.build
+	rm -rf .build Benchmarks/.build Fuzz/.build Tests/Consumers/*/.build

@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import CompilerPluginSupport
 import PackageDescription
 
 let package = Package(
@@ -12,6 +13,8 @@ let package = Package(
         .library(name: "CacheKitSync", targets: ["CacheKitSync"]),
         .library(name: "CacheKitSettings", targets: ["CacheKitSettings"]),
         .library(name: "CacheKitTesting", targets: ["CacheKitTesting"]),
+        // The one product that swift-syntax is built for.
+        .library(name: "CacheKitMacros", targets: ["CacheKitMacros"]),
         .executable(name: "cachekit", targets: ["CacheKitCLI"]),
     ],
     dependencies: [
@@ -20,6 +23,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+        .package(url: "https://github.com/swiftlang/swift-syntax", from: "603.0.0"),
     ],
     targets: [
         // C libraries: a module map and a shim header each, no logic.
@@ -68,6 +72,25 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(name: "CacheKitTesting", dependencies: ["CacheKit", "CacheKitCore", "CacheKitSync", "COpenSSL"]),
+        // `@Cached`: the declaration; what it expands to; the program that the compiler asks.
+        .target(name: "CacheKitMacros", dependencies: ["CacheKit", "CacheKitMacrosPlugin"]),
+        .target(
+            name: "CacheKitMacrosExpansion",
+            dependencies: [
+                .product(name: "SwiftDiagnostics", package: "swift-syntax"),
+                .product(name: "SwiftParser", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]),
+        .macro(
+            name: "CacheKitMacrosPlugin",
+            dependencies: [
+                "CacheKitMacrosExpansion",
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+            ]),
         .executableTarget(
             name: "CacheKitCLI",
             dependencies: [
@@ -88,7 +111,8 @@ let package = Package(
         .target(name: "CFork", path: "Tests/CFork"),
         // The Swift end of `make interop`; the other end is the Python SDK.
         .executableTarget(
-            name: "InteropPeer", dependencies: ["CacheKit", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync"],
+            name: "InteropPeer",
+            dependencies: ["CacheKit", "CacheKitMacros", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync"],
             path: "Tests/InteropPeer"),
         .testTarget(name: "CacheKitCoreTests", dependencies: ["CacheKitCore"]),
         .testTarget(
@@ -165,6 +189,14 @@ let package = Package(
         .testTarget(
             name: "CrashTests",
             dependencies: ["CrashChild", "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitTesting"]),
+        // Not on the plugin itself: everything that tests reach would be built a second time, for the compiler's machine.
+        .testTarget(
+            name: "CacheKitMacrosTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitMacros", "CacheKitMacrosExpansion",
+                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
+            ]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

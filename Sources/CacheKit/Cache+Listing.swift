@@ -23,6 +23,7 @@ public struct LocalEntry: Sendable {
 
 extension Cache {
     /// Rows of the local store in order of change, at most `limit`; start with `.zero` and go on from the last `sequence`.
+    /// Markers of removals are left out.
     ///
     /// - Throws: ``CacheError/Code/invalidConfiguration`` without a local store.
     public func localEntries(after: ChangeSequence, limit: Int) async throws(CacheError) -> [LocalEntry] {
@@ -30,7 +31,15 @@ extension Cache {
         guard let local else {
             throw CacheError(.invalidConfiguration, "this cache has no local store to list; give it a file")
         }
-        let changes = try await local.changes(after: after, origin: nil, limit: limit, byteLimit: 4 << 20)
+        var changes: [Change] = []
+        var position = after
+        repeat {
+            let page = try await local.changes(after: position, origin: nil, limit: limit, byteLimit: 4 << 20)
+            guard let last = page.last else { break }
+            position = last.entry.sequence
+            // A page of nothing but removals' markers is not the end.
+            changes = page.filter { !$0.key.isMarker }
+        } while changes.isEmpty && limit > 0
         return changes.map { change in
             LocalEntry(
                 key: change.key, sequence: change.entry.sequence, mode: change.entry.mode, origin: change.entry.origin,

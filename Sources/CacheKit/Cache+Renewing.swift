@@ -34,9 +34,14 @@ extension Cache {
         let ttl = ttl ?? registry.policy(for: key).ttl
         guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
         // Somebody may write in between; what is renewed then is what they wrote.
-        for _ in 0..<Self.mostTries {
+        for attempt in 0..<Self.mostTries {
             guard let (entry, _) = try await located(key), !entry.isNegative else { return false }
-            let attributes = try sealer.opened(entry, key: key).attributes
+            guard let attributes = try await openedUnlessRemoved(entry, key)?.attributes else {
+                // A lower tier may have something newer.
+                if attempt > 0 { return false } else { continue }
+            }
+            let kept = ttl + registry.policy(for: key).loading.keepsStale
+            guard attributes.tags.isEmpty || kept <= RemovalMarker.longestTaggedLife else { throw .taggedForTooLong() }
             let end = clock.now().advanced(by: ttl)
             if try await renew(entry, key, until: min(end, attributes.slidingEnd ?? end)) { return true }
         }
@@ -79,7 +84,7 @@ extension Namespace {
     /// undone. A sliding value lives no longer than its limit.
     ///
     /// - Parameter ttl: How long it lives from now; the namespace's TTL where left out. One millisecond to ten years.
-    /// - Throws: As ``set(_:for:ttl:)-(_,String,_)``.
+    /// - Throws: As ``set(_:for:ttl:tags:)-(_,String,_,_)``.
     @discardableResult
     public func touch(_ key: String, ttl: Duration? = nil) async throws(CacheError) -> Bool {
         try await touch(self.key(key), ttl: ttl)

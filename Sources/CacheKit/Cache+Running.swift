@@ -19,6 +19,9 @@ extension Cache {
                 if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
             if let remote { group.addTask { await remote.follow { self.take($0) } } }
+            if local != nil || remote != nil, !sealer.isRelay {
+                group.addTask { await self.confirmRemovalsInBackground() }
+            }
             if local != nil, remote != nil, !sealer.isRelay { group.addTask { await self.reconcileInBackground() } }
             group.addTask { await self.exportMetrics() }
             await lifecycle.waitUntilClosed()
@@ -67,6 +70,7 @@ extension Cache {
         await remote?.close()
         await local?.close()
         memory.close()
+        changeHub.finish()
     }
 
     /// What is waiting for the remote, whether it moves, what failed; `nil` without a synchronizer.
@@ -99,7 +103,7 @@ extension Cache {
                 while isBehind, !Task.isCancelled { isBehind = try await self.followOnce(local) }
             } catch {
                 // While the file can't say what changed in it, anything that memory holds may be old.
-                if [.damagedStore, .tamperedStore].contains(error.code) { self.memory.removeAll() }
+                if [.damagedStore, .tamperedStore].contains(error.code) { self.lostSight() }
                 throw error
             }
         }
@@ -111,7 +115,7 @@ extension Cache {
         let changed = try await local.changedKeys(after: seen, limit: 512)
         if changed.unreadable > 0 {
             // Which keys they belong to can't be told, so none is trusted. Those whose rows are intact come back.
-            memory.removeAll()
+            lostSight()
             configuration.logger.error(
                 "changed rows of the local store do not authenticate, so memory was emptied; run 'cachekit doctor'",
                 metadata: ["rows": "\(changed.unreadable)"])
@@ -120,8 +124,17 @@ extension Cache {
             let hash = Hash128(element.key)
             memory.shard(hash).invalidate(hash, below: element.sequence)
         }
+        registry.doubtRemovals(changed.keys.lazy.map(\.key))
+        changeHub.changedInFile(changed)
         lifecycle.seen.withLock { $0 = max($0, changed.through) }
         return changed.through > seen
+    }
+
+    /// What changed in the file can't be told.
+    private func lostSight() {
+        memory.removeAll()
+        registry.doubtAllRemovals()
+        changeHub.everything()
     }
 
     /// Drops what others have changed in the remote.
@@ -132,10 +145,14 @@ extension Cache {
             // First the rows: a read that finds memory empty must not refill it from a row that is out of date.
             if local != nil { unverified.changed(hashes) }
             for hash in hashes { memory.shard(hash).remove(hash) }
+            registry.doubtRemovals(keys)
+            changeHub.changedElsewhere(keys)
             counters.invalidatedKeys.count(keys.count)
         case .everything:
             if local != nil { unverified.everything() }
             memory.unverifyAll()
+            registry.doubtAllRemovals()
+            changeHub.everything()
             counters.gaps.count()
             synchronizer?.suspectLoss()
         }

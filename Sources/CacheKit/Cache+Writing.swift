@@ -19,12 +19,19 @@ extension Cache {
         let now = clock.now()
         var changes: [LocalChange] = []
         changes.reserveCapacity(writes.count)
+        var lives: [Duration] = []
         for write in writes {
-            let policy = registry.policy(for: write.key)
+            let state = registry.state(for: write.key)
+            let policy = state.policy
             let ttl = write.ttl ?? policy.ttl
             guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
-            let attributes = write.attributes ?? newAttributes(policy)
+            if let scope = state.removals, !scope.canStamp { try await meet(scope.chain.filter { !$0.isMet }) }
+            let attributes = try stamped(
+                write.attributes ?? newAttributes(policy), state, kept: ttl + policy.loading.keepsStale, now)
             let end = end(ofLifeFrom: now, ttl, policy, attributes)
+            lives.append(now.duration(to: end))
+            // Loaded before a removal: it must not take the place of what was loaded after it.
+            if isKnownRemoved(attributes, state) { continue }
             let (bytes, form) = try sealer.seal(write.document, attributes, key: write.key, mode: policy.mode)
             changes.append(
                 LocalChange(
@@ -32,8 +39,9 @@ extension Cache {
                     expiresAt: end.advanced(by: policy.loading.keepsStale), staleAt: end))
         }
         try await apply(changes, now: now)
+        changeHub.set(changes.lazy.map(\.key))
         counters.writes.count(writes.count)
-        return changes.map { now.duration(to: $0.staleAt) }
+        return lives
     }
 
     /// What is kept beside a value that is set, or begins to be loaded, now.
@@ -66,6 +74,7 @@ extension Cache {
                 key: key, value: nil, form: .plain, mode: registry.policy(for: key).mode, expiresAt: forgottenAt)
         }
         try await apply(changes, now: now)
+        changeHub.deleted(keys)
         counters.deletes.count(keys.count)
     }
 
@@ -84,6 +93,7 @@ extension Cache {
                 throw error
             }
             for (change, sequence) in zip(changes, sequences) where sequence != .zero { keep(change, sequence, now) }
+            changeHub.committed(sequences)
             if let synchronizer {
                 synchronizer.wake()
                 if lifecycle.shouldWarnAboutNotRunning() {

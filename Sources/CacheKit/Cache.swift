@@ -20,6 +20,9 @@ public final class Cache: Sendable {
     let lastReconciledAt = Mutex<Timestamp?>(nil)
     let remoteReads: SingleFlight<RemoteReadKey, MemoryEntry?>
     let loads: SingleFlight<LoadKey, any Sendable>
+    let markerReads: SingleFlight<[RemovalMarker], Void>
+    let stamps = StampClock()
+    let changeHub = ChangeHub()
     let background: BackgroundLoads
     let lockReturns = LockReturns()
     let fileLockOutage = LockOutage()
@@ -53,6 +56,7 @@ public final class Cache: Sendable {
         self.configuration = configuration
         remoteReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         loads = SingleFlight(executor: configuration.sharedWorkExecutor)
+        markerReads = SingleFlight(executor: configuration.sharedWorkExecutor, startsInPlace: true)
         background = BackgroundLoads(
             limit: configuration.maximumBackgroundLoads, executor: configuration.sharedWorkExecutor)
         let memory = MemoryTier(configuration.memory)
@@ -61,7 +65,8 @@ public final class Cache: Sendable {
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(
-                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading),
+            hasStores: !(local is NoStore) || !(remote is NoStore))
         self.sealer = sealer
         let keyHasher = try Self.keyHasher(keys, tenant: configuration.tenant)
         self.keyHasher = keyHasher
@@ -71,12 +76,16 @@ public final class Cache: Sendable {
         self.unverified = unverified
         let stores = try await OpenedStores(
             local, remote, sync, configuration, keys, clock,
-            replaced: { keys in
+            replaced: { [changeHub] keys in
                 for hash in keys.map(Hash128.init) { memory.shard(hash).remove(hash) }
+                registry.doubtRemovals(keys)
+                changeHub.changedElsewhere(keys)
             },
-            lost: { [counters] in
+            lost: { [counters, changeHub] in
                 unverified.everything()
                 memory.unverifyAll()
+                registry.doubtAllRemovals()
+                changeHub.everything()
                 counters.gaps.count()
             },
             hashingKey: { keyHasher.hash($0) }
@@ -86,6 +95,7 @@ public final class Cache: Sendable {
             return RemoteValue(
                 mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
+        registry.opened(hasStores: stores.local != nil || stores.remote != nil)
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer
@@ -130,7 +140,7 @@ public final class Cache: Sendable {
 
     /// What memory holds for a key, sealed and not copied: no lower tier is asked, no value opened.
     ///
-    /// Complexity: O(1), one short lock.
+    /// Complexity: O(1). Waits only while something is written to the same part of memory, not for other readers.
     public func memoryEntry(for key: CacheKey) -> MemoryEntry? {
         let hash = Hash128(key)
         return memory.entry(hash, now: clock.now())
@@ -148,4 +158,6 @@ struct RemoteReadKey: Hashable {
 struct LoadKey: Hashable {
     let hash: Hash128
     let type: ObjectIdentifier
+    /// Who comes after a removal must not be given what began to load before it.
+    var generation: UInt64 = 0
 }

@@ -24,6 +24,9 @@ final class CacheLifecycle: Sendable {
 
     func endRun() { state.withLock { $0.runs -= 1 } }
 
+    /// Whether somebody runs the cache.
+    var isRun: Bool { state.withLock { $0.runs > 0 } }
+
     /// Marks the cache as shut down; `false` if it was already.
     func shutDown() -> Bool {
         state.withLock { state in

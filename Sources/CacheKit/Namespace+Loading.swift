@@ -89,13 +89,18 @@ extension Namespace {
     /// As ``lookup(_:)-(String)``, for a physical key.
     public func lookup(_ key: CacheKey) async throws(CacheError) -> Lookup<Value>? {
         try requireDeclared()
-        if let (entry, source) = try await cache.located(key) {
+        // The second time for what a lower tier has in place of what was removed.
+        for _ in 0..<2 {
+            guard let (entry, source) = try await cache.located(key) else { break }
+            let found = try await lookup(entry, key, from: source)
+            // Removed, unless it says that there is none.
+            if found == nil, !entry.isNegative { continue }
             counters.read(Hash128(key), from: source)
-            return try lookup(entry, key, from: source)
+            return found
         }
         counters.read(Hash128(key), from: nil)
         guard let (entry, source) = try await cache.locatedStale(key) else { return nil }
-        return try lookup(entry, key, from: source)
+        return try await lookup(entry, key, from: source)
     }
 
     private func makeLoad(

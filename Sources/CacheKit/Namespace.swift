@@ -9,6 +9,8 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// The prefix without its colon; `nil` for physical keys.
     public let name: String?
     let codec: ValueCodec<Value>
+    /// What was declared; `nil` for physical keys.
+    let state: NamespaceState?
     /// Where is counted what this handle does: of the namespace, or of all handles for physical keys together.
     let counters: NamespaceCounters
     private let problem: CacheError?
@@ -17,6 +19,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.cache = cache
         self.name = nil
         self.codec = codec
+        self.state = nil
         self.counters = cache.registry.fallback.counters
         self.problem = nil
     }
@@ -27,9 +30,12 @@ public struct Namespace<Value: Sendable>: Sendable {
         self.codec = codec
         do {
             try policy.loading.checkLocks(cache.local, cache.remote)
-            counters = try cache.registry.declare(name, policy).counters
+            let state = try cache.registry.declare(name, policy)
+            self.state = state
+            counters = state.counters
             problem = nil
         } catch {
+            state = nil
             counters = cache.registry.fallback.counters
             problem = error
         }
@@ -68,15 +74,28 @@ public struct Namespace<Value: Sendable>: Sendable {
         let hash = Hash128(key)
         // Asked here and not in `entryBelowMemory`: a second asynchronous call costs as much as the look-up.
         if let entry = cache.memory.entry(hash, now: cache.clock.now()) {
-            counters.read(hash, from: .memory)
-            return try value(of: entry, key)
+            if !entry.isNegative {
+                let (document, attributes) = try cache.opened(entry, key)
+                if cache.isKnownToStand(attributes, removals(for: key, entry)) {
+                    counters.read(hash, from: .memory)
+                    cache.slide(entry, attributes, key)
+                    return try decode(document)
+                }
+            }
+            if let found = try await standing(entry, key) {
+                counters.read(hash, from: .memory)
+                return found.value
+            }
         }
-        guard let (entry, source) = try await cache.entryBelowMemory(key, hash) else {
-            counters.read(hash, from: nil)
-            return nil
+        // The second time for what the remote has in place of a row that was removed.
+        for _ in 0..<(cache.local != nil && cache.remote != nil ? 2 : 1) {
+            guard let (entry, source) = try await cache.entryBelowMemory(key, hash) else { break }
+            guard let found = try await standing(entry, key) else { continue }
+            counters.read(hash, from: source)
+            return found.value
         }
-        counters.read(hash, from: source)
-        return try value(of: entry, key)
+        counters.read(hash, from: nil)
+        return nil
     }
 
     /// The values of many keys, at most one round trip per tier; keys without a live value are left out.
@@ -84,12 +103,23 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         var physical: [CacheKey] = []
         for key in keys { physical.append(try self.key(key)) }
-        let found = try await cache.entries(for: physical)
         var values: [String: Value] = [:]
-        for (index, located) in found.enumerated() {
-            counters.read(Hash128(physical[index]), from: located?.source)
-            guard let located else { continue }
-            values[keys[index]] = try value(of: located.entry, physical[index])
+        var removed: [Int] = []
+        for (index, located) in try await cache.entries(for: physical).enumerated() {
+            guard let located, let found = try await standing(located.entry, physical[index]) else {
+                if located == nil { counters.read(Hash128(physical[index]), from: nil) } else { removed.append(index) }
+                continue
+            }
+            counters.read(Hash128(physical[index]), from: located.source)
+            values[keys[index]] = found.value
+        }
+        guard !removed.isEmpty else { return values }
+        // What memory held was removed; a lower tier may have something newer.
+        for (index, located) in zip(removed, try await cache.entries(for: removed.map { physical[$0] })) {
+            var found: Standing?
+            if let located { found = try await standing(located.entry, physical[index]) }
+            counters.read(Hash128(physical[index]), from: found == nil ? nil : located?.source)
+            values[keys[index]] = found?.value
         }
         return values
     }
@@ -102,7 +132,7 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// Whether a physical key has a live value in any tier.
     public func contains(_ key: CacheKey) async throws(CacheError) -> Bool {
         try requireDeclared()
-        return try await cache.contains([key])[0]
+        return try await cache.containsStanding([key])[0]
     }
 
     /// Which of many keys have a live value in any tier: at most one round trip per tier, no value is moved from the remote.
@@ -110,7 +140,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         try requireDeclared()
         var physical: [CacheKey] = []
         for key in keys { physical.append(try self.key(key)) }
-        return Set(zip(keys, try await cache.contains(physical)).filter(\.1).map(\.0))
+        return Set(zip(keys, try await cache.containsStanding(physical)).filter(\.1).map(\.0))
     }
 
     /// What this namespace's handles have read and loaded since the cache was made; for physical keys, what all handles for them have.
@@ -120,30 +150,44 @@ public struct Namespace<Value: Sendable>: Sendable {
 
     /// Stores a value. With a local store it is on disk when this returns; without one it is in the remote.
     ///
-    /// - Parameter ttl: How long it lives; the namespace's TTL where left out. One millisecond to ten years.
+    /// - Parameters:
+    ///   - ttl: How long it lives; the namespace's TTL where left out. One millisecond to ten years, 30 days with tags.
+    ///   - tags: What it is removed by with ``removeAll(tagged:)``: at most 64, each of 1 to 256 bytes of UTF-8. Not in an interop
+    ///     namespace.
     /// - Throws: ``CacheError/Code/encoding``, ``CacheError/Code/valueTooLarge``, and what the first durable tier says.
-    public func set(_ value: Value, for key: String, ttl: Duration? = nil) async throws(CacheError) {
-        try await set(value, for: self.key(key), ttl: ttl)
+    public func set(
+        _ value: Value, for key: String, ttl: Duration? = nil, tags: [String] = []
+    ) async throws(CacheError) {
+        try await set(value, for: self.key(key), ttl: ttl, tags: tags)
     }
 
-    /// Stores a value under a physical key; see ``set(_:for:ttl:)-(_,String,_)``.
-    public func set(_ value: Value, for key: CacheKey, ttl: Duration? = nil) async throws(CacheError) {
+    /// Stores a value under a physical key; see ``set(_:for:ttl:tags:)-(_,String,_,_)``.
+    public func set(
+        _ value: Value, for key: CacheKey, ttl: Duration? = nil, tags: [String] = []
+    ) async throws(CacheError) {
         try requireDeclared()
-        try await cache.store([Cache.Write(key: key, document: encode(value, key), ttl: ttl)])
+        let attributes = try cache.newAttributes(cache.registry.policy(for: key), tags: tags)
+        try await cache.store([
+            Cache.Write(key: key, document: encode(value, key), ttl: ttl, attributes: attributes)
+        ])
     }
 
-    /// Stores many values: one transaction with a local store, one pipeline without.
-    public func set(_ values: [String: Value], ttl: Duration? = nil) async throws(CacheError) {
+    /// Stores many values, all with the same tags: one transaction with a local store, one pipeline without.
+    public func set(
+        _ values: [String: Value], ttl: Duration? = nil, tags: [String] = []
+    ) async throws(CacheError) {
         try requireDeclared()
         var writes: [Cache.Write] = []
         for (key, value) in values {
             let key = try self.key(key)
-            writes.append(Cache.Write(key: key, document: try encode(value, key), ttl: ttl))
+            let attributes = try cache.newAttributes(cache.registry.policy(for: key), tags: tags)
+            writes.append(
+                Cache.Write(key: key, document: try encode(value, key), ttl: ttl, attributes: attributes))
         }
         try await cache.store(writes)
     }
 
-    /// Stores many values that live for different times; see ``set(_:ttl:)``.
+    /// Stores many values that live for different times; see ``set(_:ttl:tags:)``.
     public func set(_ entries: [(key: CacheKey, value: Value, ttl: Duration?)]) async throws(CacheError) {
         try requireDeclared()
         var writes: [Cache.Write] = []
@@ -179,27 +223,33 @@ public struct Namespace<Value: Sendable>: Sendable {
         try codec.encode(value, cache.registry.policy(for: key).mode)
     }
 
-    /// The value of a live entry that a caller reads; `nil` for a negative result.
-    func value(of entry: MemoryEntry, _ key: CacheKey) throws(CacheError) -> Value? {
-        guard !entry.isNegative else { return nil }
-        do {
-            let opened = try cache.sealer.opened(entry, key: key)
-            cache.slide(entry, opened.attributes, key)
-            return try codec.decode(opened.document)
-        } catch {
-            cache.counters.openFailures.count(error)
-            throw error
-        }
+    /// What stands under a key: a value, or a negative result.
+    struct Standing {
+        var value: Value?
     }
 
-    /// The value of an entry, and what is known of it; `nil` for a negative result.
-    func lookup(_ entry: MemoryEntry, _ key: CacheKey, from source: EntrySource) throws(CacheError) -> Lookup<Value>? {
-        guard !entry.isNegative else { return nil }
+    /// What a live entry that a caller reads says: its value, `nil` for a negative result. `nil` for what was removed.
+    func standing(_ entry: MemoryEntry, _ key: CacheKey) async throws(CacheError) -> Standing? {
+        guard let opened = try await cache.openedUnlessRemoved(entry, key, usually: state) else { return nil }
+        guard let document = opened.document else { return Standing(value: nil) }
+        cache.slide(entry, opened.attributes, key)
+        return Standing(value: try decode(document))
+    }
+
+    /// The value of an entry, and what is known of it; `nil` for a negative result, and for what was removed.
+    func lookup(
+        _ entry: MemoryEntry, _ key: CacheKey, from source: EntrySource
+    ) async throws(CacheError) -> Lookup<Value>? {
+        guard let opened = try await cache.openedUnlessRemoved(entry, key, usually: state),
+            let document = opened.document
+        else { return nil }
+        cache.slide(entry, opened.attributes, key)
+        return Lookup(try decode(document), entry, opened.attributes, from: source, at: cache.clock.now())
+    }
+
+    private func decode(_ document: consuming [UInt8]) throws(CacheError) -> Value {
         do {
-            let opened = try cache.sealer.opened(entry, key: key)
-            cache.slide(entry, opened.attributes, key)
-            return Lookup(
-                try codec.decode(opened.document), entry, opened.attributes, from: source, at: cache.clock.now())
+            return try codec.decode(document)
         } catch {
             cache.counters.openFailures.count(error)
             throw error

@@ -25,11 +25,31 @@ final class NamespaceState: Sendable {
     /// `nil` for the keys outside every namespace.
     let name: String?
     let policy: NamespacePolicy
+    /// What of it was removed; `nil` where values carry no stamp.
+    let removals: RemovalScope?
+    /// How its keys begin.
+    private let prefix: String
+    /// Whether another declared namespace lies in this one.
+    private let hasInner = Atomic<Bool>(false)
     let counters = NamespaceCounters()
 
-    init(name: String?, policy: NamespacePolicy) {
+    init(name: String?, policy: NamespacePolicy, hasStores: Bool) {
         self.name = name
         self.policy = policy
+        prefix = name.map { "\($0):" } ?? ""
+        removals = name.flatMap { policy.mode == .native ? RemovalScope(name: $0, hasStores: hasStores) : nil }
+    }
+
+    /// Whether this decides about a key, without a look at other namespaces; `false` where that can't be told.
+    func surelyHas(_ key: CacheKey) -> Bool {
+        !hasInner.load(ordering: .relaxed) && key.string.utf8.starts(with: prefix.utf8)
+    }
+
+    /// Another namespace was declared: one of the two may lie in the other.
+    fileprivate func meets(_ other: NamespaceState) {
+        RemovalScope.nest(removals, other.removals)
+        if other.prefix.utf8.starts(with: prefix.utf8) { hasInner.store(true, ordering: .releasing) }
+        if prefix.utf8.starts(with: other.prefix.utf8) { other.hasInner.store(true, ordering: .releasing) }
     }
 }
 
@@ -45,11 +65,17 @@ final class NamespaceRegistry: Sendable {
 
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
+    private let hasStores: Atomic<Bool>
+    private let hasRemovals = Atomic<Bool>(false)
 
-    init(fallback: NamespacePolicy) {
-        self.fallback = NamespaceState(name: nil, policy: fallback)
+    init(fallback: NamespacePolicy, hasStores: Bool) {
+        self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: hasStores)
+        self.hasStores = Atomic(hasStores)
         if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
+
+    /// A provider may turn out to give no store: then nothing below memory knows of removals.
+    func opened(hasStores: Bool) { self.hasStores.store(hasStores, ordering: .relaxed) }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
     @discardableResult
@@ -67,8 +93,11 @@ final class NamespaceRegistry: Sendable {
         let hash = Hash128(name)
         let state = states.withLock { states in
             if let standing = states[hash] { return standing }
-            let state = NamespaceState(name: name, policy: policy)
+            let state = NamespaceState(
+                name: name, policy: policy, hasStores: hasStores.load(ordering: .relaxed))
+            for other in states.values { state.meets(other) }
             states[hash] = state
+            if state.removals != nil { hasRemovals.store(true, ordering: .releasing) }
             return state
         }
         if policy.loading.isSliding { sliding.store(true, ordering: .relaxed) }
@@ -80,6 +109,27 @@ final class NamespaceRegistry: Sendable {
         }
         return state
     }
+
+    /// What is known of the removals of a declared namespace.
+    func removals(of namespace: String) -> RemovalScope? { state(of: namespace)?.removals }
+
+    /// A declared namespace.
+    func state(of name: String) -> NamespaceState? {
+        let hash = Hash128(name)
+        return states.withLock { $0[hash] }
+    }
+
+    /// Whose removals count for a key; `nil` for keys whose values carry no stamp.
+    ///
+    /// - Parameter state: What decides usually, so that no lock is taken.
+    func removals(for key: CacheKey, usually state: NamespaceState?) -> RemovalScope? {
+        if let state, state.surelyHas(key) { return state.removals }
+        guard hasRemovals.load(ordering: .acquiring) else { return nil }
+        return self.state(for: key).removals
+    }
+
+    /// Of every declared namespace that has removals.
+    var removals: [RemovalScope] { states.withLock { $0.values.compactMap(\.removals) } }
 
     /// The policy of a key.
     func policy(for key: CacheKey) -> NamespacePolicy { state(for: key).policy }

@@ -75,7 +75,7 @@ extension CacheSettings {
     /// The largest value, as MessagePack, that a part of memory holds with its key, bookkeeping and seal.
     private var memoryPartBytes: Int {
         guard (1...1024).contains(cache.memory.shards), cache.memory.maximumBytes >= 0 else { return .max }
-        return (cache.memory.maximumBytes / cache.memory.shards - 4096) / 100 * 99
+        return (cache.memory.shardBytes - 4096) / 100 * 99
     }
 
     /// With what follows from other settings: where memory is all there is, values that it can't keep are refused.

@@ -56,7 +56,7 @@ extension Setting {
             "the memory tier; 0 for none"),
         Setting(
             "memory.shards", \.cache.memory.shards, as: "cache.memory.shards", .count,
-            "independently locked parts; an entry larger than one is not kept in memory"),
+            "the most independently locked parts, of 1 MiB or more; an entry larger than one is not kept in memory"),
     ]
 
     static let reconciling: [Setting] = [

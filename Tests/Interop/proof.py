@@ -13,6 +13,7 @@ from command import command
 from ends import Ends
 from envelopes import envelopes
 from exchanges import dates, defaults, python_writes, records, swift_writes
+from functions import cached_functions
 from lifetimes import lifetimes
 from late import late_changes
 from locks import locks
@@ -25,7 +26,7 @@ def run(options):
     started = time.monotonic()
     ends = Ends(options)
     for step in (
-        python_writes, swift_writes, defaults, dates, records, envelopes,
+        python_writes, swift_writes, cached_functions, defaults, dates, records, envelopes,
         wrong_keys, wrong_bytes, own_mode, python_refuses, outside_the_profile, lifetimes, late_changes, locks,
         command,
     ):  # fmt: skip

@@ -29,6 +29,7 @@ final class Peer {
         case "set": try await set(request)
         case "get": try await get(request)
         case "delete": try await delete(request)
+        case "call": try await call(request)
         case "remaining": try remaining(request)
         case "push": try await push(request)
         case "close": try await close(request)

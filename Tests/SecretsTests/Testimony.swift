@@ -66,7 +66,7 @@ final class Testimony: Sendable {
 
     /// Bytes and not characters: there are many texts.
     private static func holds(_ text: String, _ form: String) -> Bool {
-        text.replacing("\0", with: " ").withCString { text in form.withCString { strstr(text, $0) != nil } }
+        Data(text.utf8).range(of: Data(form.utf8)) != nil
     }
 
     private struct Handler: LogHandler {

@@ -48,6 +48,11 @@ struct ImportRulesTests {
             "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "Logging",
         ],
         "CacheKitTesting": ["CacheKit", "CacheKitCore", "CacheKitSync", "COpenSSL"],
+        "CacheKitMacros": ["CacheKit"],
+        "CacheKitMacrosExpansion": [
+            "SwiftDiagnostics", "SwiftParser", "SwiftSyntax", "SwiftSyntaxBuilder", "SwiftSyntaxMacros",
+        ],
+        "CacheKitMacrosPlugin": ["CacheKitMacrosExpansion", "SwiftCompilerPlugin", "SwiftSyntax", "SwiftSyntaxMacros"],
         "CacheKitCLI": [
             "CacheKit", "CacheKitCore", "CacheKitSync", "CacheKitSQLite", "CacheKitRedis", "CacheKitSettings",
             "ArgumentParser", "Logging",

@@ -32,7 +32,8 @@ struct Bench {
             }
         }
         do {
-            try await run(figures.filter { figure in only.map { figure.name.contains($0) } ?? true }, effort, output)
+            let isWanted: (String) -> Bool = { name in only.map { name.contains($0) } ?? true }
+            try await run(figures.filter { isWanted($0.name) }, isWanted(HitRatios.name), effort, output)
         } catch {
             FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
             exit(1)
@@ -40,11 +41,12 @@ struct Bench {
     }
 
     private static let figures =
-        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + databaseWriteFigures
+        sealingFigures + messagePackFigures + envelopeFigures + memoryFigures + memoryScaleFigures
+        + databaseWriteFigures
         + databaseReadFigures + sqlCipherFigures + redisFigures + redisTLSFigures + pushFigures
         + verifyFigures
 
-    private static var repository: URL {
+    static var repository: URL {
         var file = URL(filePath: #filePath)
         for _ in 0..<4 { file.deleteLastPathComponent() }
         return file
@@ -52,7 +54,9 @@ struct Bench {
 
     // On the concurrent pool, where a server's requests run too, not on the main actor.
     @concurrent
-    private static func run(_ figures: [Figure], _ effort: Measurement.Effort, _ output: URL) async throws {
+    private static func run(
+        _ figures: [Figure], _ withHitRatios: Bool, _ effort: Measurement.Effort, _ output: URL
+    ) async throws {
         Report.printHeader()
         var report = Report()
         for figure in figures {
@@ -66,6 +70,7 @@ struct Bench {
             }
         }
         await FilledSides.shared.removeAll()
+        if withHitRatios { try await HitRatios.take(into: &report) }
         try report.write(to: output)
     }
 }

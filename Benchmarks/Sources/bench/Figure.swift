@@ -8,6 +8,7 @@ struct Figure: Sendable {
         case growth = "x"
         /// Memory; a side gives its bytes as nanoseconds.
         case mebibytes = "MiB"
+        case bytes = "B"
     }
 
     enum Bar: Sendable {

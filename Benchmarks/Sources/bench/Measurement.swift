@@ -57,7 +57,7 @@ struct Measurement {
 
     private func inUnit(_ nanoseconds: Double) -> Double {
         switch unit {
-        case .nanoseconds, .growth: nanoseconds
+        case .nanoseconds, .growth, .bytes: nanoseconds
         case .perSecond: 1e9 / nanoseconds
         case .mebibytes: nanoseconds / Double(1 << 20)
         }

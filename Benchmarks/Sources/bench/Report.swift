@@ -49,6 +49,20 @@ struct Report {
                 met.map { $0 ? "met" : "MISSED" } ?? ""))
     }
 
+    /// Adds what was not timed in pairs.
+    mutating func add(_ name: String, ours: Double, floor: Double, unit: String, bar: Figure.Bar) {
+        let ratio = ours / floor
+        let met = bar.holds(ratio)
+        rows.append(
+            Row(
+                name: name, ours: rounded(ours), floor: rounded(floor), unit: unit, ratio: rounded(ratio),
+                bar: bar.limit, met: met))
+        say(
+            Self.line(
+                name, "\(Self.decimal(ours, 1)) \(unit)", "\(Self.decimal(floor, 1)) \(unit)", Self.decimal(ratio, 2),
+                "-", Self.text(bar), met ? "met" : "MISSED"))
+    }
+
     func write(to file: URL) throws {
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         let encoder = JSONEncoder()

@@ -26,3 +26,15 @@ func residentGrowth(_ body: () async throws -> Void) async throws -> Int {
         return kibibytes << 10
     }
 #endif
+
+/// The resident memory of this process, in bytes.
+func residentMemory() throws -> Int {
+    #if os(Linux)
+        // Pages: the whole program, what is resident of it (proc_pid_statm(5)).
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { throw FloorFailure(call: "/proc/self/statm") }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    #else
+        throw Contest.Unavailable(reason: "resident memory is read from /proc")
+    #endif
+}

@@ -65,8 +65,8 @@ enum Samples {
     }
 
     /// The numbers below `count`, shuffled.
-    static func order(_ count: Int) -> [Int] {
-        var random = SplitMix(state: 7)
+    static func order(_ count: Int, seed: UInt64 = 7) -> [Int] {
+        var random = SplitMix(state: seed)
         return Array(0..<count).shuffled(using: &random)
     }
 }

@@ -24,16 +24,19 @@ struct AbsencePlace: Sendable {
         version = row?.version ?? .unknown
     }
 
-    func keep(for ttl: Duration, mode: NamespaceMode) async throws(CacheError) {
+    func keep(for ttl: Duration, mode: NamespaceMode, stamp: UInt64) async throws(CacheError) {
         guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
         let now = cache.clock.now()
+        // Orders it against removals, as a value's stamp does.
+        var bytes: [UInt8] = []
+        if stamp != 0 { bytes.append(bigEndian: stamp) }
         let change = LocalChange(
-            key: key, value: [], form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
+            key: key, value: bytes, form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
         if let local = cache.local {
             try await local.fill([RemoteFill(change: change, version: version, expected: expected)])
         } else {
             let entry = MemoryEntry(
-                bytes: [], form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
+                bytes: bytes, form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
                 writtenAt: now, isNegative: true, sequence: .zero)
             cache.memory.shard(hash).fill(hash, with: entry, ticket: ticket)
         }

@@ -39,7 +39,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
         for (index, located) in try await cache.entries(for: physical).enumerated() {
             namespace.counters.read(Hash128(physical[index]), from: located?.source)
             var answer: Load<Value>.Answer?
-            if let (entry, source) = located { answer = try single(index).usable(entry, source) }
+            if let (entry, source) = located { answer = try await single(index).usable(entry, source) }
             switch answer {
             case .value(let lookup): values[keys[index]] = lookup.value
             case .absent: break
@@ -74,7 +74,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             let load = single(index)
             let freshness = load.freshness(of: entry)
             guard freshness == .stale || freshness == .lastResort,
-                case .value(let lookup)? = try load.usable(entry, .local)
+                case .value(let lookup)? = try await load.usable(entry, .local)
             else { continue }
             stale[index] = (lookup.value, freshness)
         }
@@ -148,11 +148,12 @@ struct BatchLoad<Value: Sendable>: Sendable {
     }
 
     private func loadedNow(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
-        var answers = try foundInMemory(indices)
+        var answers = try await foundInMemory(indices)
         let missing = indices.filter { answers[$0] == nil }
         guard !missing.isEmpty else { return answers }
         let places = try await absencePlaces(missing)
         var attributes = cache.newAttributes(policy)
+        attributes.stamp = try await cache.loadStamp(for: missing.map { physical[$0] })
         let began = cache.clock.uptime()
         let loaded = try await loadedInTime(missing.map { keys[$0] })
         let took = cache.clock.uptime() - began
@@ -164,7 +165,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
         for (position, index) in missing.enumerated() {
             guard let value = loaded[keys[index]] else {
                 answers[index] = .absent
-                if let ttl = loading.negativeTTL { await single(index).keepAbsence(places[position], ttl) }
+                if let ttl = loading.negativeTTL {
+                    await single(index).keepAbsence(places[position], ttl, attributes.stamp)
+                }
                 continue
             }
             let lookup = Lookup(
@@ -178,13 +181,13 @@ struct BatchLoad<Value: Sendable>: Sendable {
     }
 
     /// What another load has left that ended between the first look and the claim.
-    private func foundInMemory(_ indices: [Int]) throws(CacheError) -> [Int: Load<Value>.Answer] {
+    private func foundInMemory(_ indices: [Int]) async throws(CacheError) -> [Int: Load<Value>.Answer] {
         var answers: [Int: Load<Value>.Answer] = [:]
         let now = cache.clock.now()
         for index in indices {
             let load = single(index)
             guard let entry = cache.memory.entry(load.hash, now: now, isCounted: false) else { continue }
-            if let answer = try load.usable(entry, .memory) { answers[index] = answer }
+            if let answer = try await load.usable(entry, .memory) { answers[index] = answer }
         }
         return answers
     }

@@ -28,19 +28,22 @@ extension Load {
             located = cache.memory.entry(hash, now: cache.clock.now(), isCounted: false).map { ($0, .memory) }
         }
         guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
-        guard let answer = try usable(entry, source) else {
-            cache.counters.undecodable.count()
-            return nil
-        }
-        return answer
+        return try await usable(entry, source, isCounted: true)
     }
 
-    /// What an entry says to this caller; `nil` for bytes that do not fit the type; authentication is not forgiven.
-    func usable(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) throws(CacheError) -> Answer? {
-        if entry.isNegative { return acceptsAbsence ? .absent : nil }
+    /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication
+    /// is not forgiven.
+    func usable(
+        _ entry: MemoryEntry, _ source: Lookup<Value>.Source, isCounted: Bool = false
+    ) async throws(CacheError) -> Answer? {
+        if entry.isNegative {
+            guard acceptsAbsence else { return nil }
+            return try await cache.openedUnlessRemoved(entry, key, usually: namespace.state).map { _ in .absent }
+        }
         do {
-            return try namespace.lookup(entry, key, from: source).map { .value($0) }
+            return try await namespace.lookup(entry, key, from: source).map { .value($0) }
         } catch  where error.code == .decoding || error.code == .invalidEnvelope {
+            if isCounted { cache.counters.undecodable.count() }
             return nil
         }
     }
@@ -54,6 +57,7 @@ extension Load {
     private func loaded() async throws -> Answer {
         let place = try await AbsencePlace(cache, key, hash, isWanted: loading.negativeTTL != nil)
         var attributes = cache.newAttributes(policy)
+        attributes.stamp = try await cache.loadStamp(for: [key])
         let began = cache.clock.uptime()
         let loaded = try await loadedInTime()
         let took = cache.clock.uptime() - began
@@ -62,7 +66,9 @@ extension Load {
         namespace.counters.loaded(hash, in: took)
         guard let value = loaded.value else {
             // Nothing is remembered of a value that somebody else is to be given.
-            if acceptsAbsence, let ttl = loaded.ttl ?? loading.negativeTTL { await keepAbsence(place, ttl) }
+            if acceptsAbsence, let ttl = loaded.ttl ?? loading.negativeTTL {
+                await keepAbsence(place, ttl, attributes.stamp)
+            }
             return .absent
         }
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
@@ -103,9 +109,9 @@ extension Load {
         }
     }
 
-    func keepAbsence(_ place: AbsencePlace, _ ttl: Duration) async {
+    func keepAbsence(_ place: AbsencePlace, _ ttl: Duration, _ stamp: UInt64) async {
         do {
-            try await place.keep(for: ttl, mode: policy.mode)
+            try await place.keep(for: ttl, mode: policy.mode, stamp: stamp)
         } catch {
             // It is loaded again, that is all.
             cache.counters.storeFailures.count()

@@ -28,7 +28,9 @@ struct Load<Value: Sendable>: Sendable {
     var cache: Cache { namespace.cache }
     var hash: Hash128 { Hash128(key) }
     var loading: LoadingPolicy { policy.loading }
-    var flight: LoadKey { LoadKey(hash: hash, type: ObjectIdentifier(Value.self)) }
+    var flight: LoadKey {
+        LoadKey(hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key))
+    }
 
     /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
     func result() async throws -> Lookup<Value>? {
@@ -43,7 +45,7 @@ struct Load<Value: Sendable>: Sendable {
     }
 
     private func answer() async throws -> Answer {
-        if let entry = cache.memory.entry(hash, now: cache.clock.now()), let found = try usable(entry, .memory) {
+        if let entry = cache.memory.entry(hash, now: cache.clock.now()), let found = try await usable(entry, .memory) {
             namespace.counters.read(hash, from: .memory)
             if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
             return found
@@ -55,10 +57,10 @@ struct Load<Value: Sendable>: Sendable {
     // MARK: Stale values
 
     private func answerOrStale() async throws -> Answer {
-        var stale = try staleInMemory()
+        var stale = try await staleInMemory()
         if stale == nil {
             if let (entry, source) = try await cache.entryBelowMemory(key, hash),
-                let found = try usable(entry, source)
+                let found = try await usable(entry, source)
             {
                 namespace.counters.read(hash, from: source)
                 if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
@@ -89,19 +91,20 @@ struct Load<Value: Sendable>: Sendable {
 
     private typealias Stale = (lookup: Lookup<Value>, freshness: Freshness)
 
-    private func staleInMemory() throws(CacheError) -> Stale? {
+    private func staleInMemory() async throws(CacheError) -> Stale? {
         guard let entry = cache.memory.shard(hash).staleEntry(hash, now: cache.clock.now()) else { return nil }
-        return try stale(entry, .memory)
+        return try await stale(entry, .memory)
     }
 
     private func staleInStore() async throws(CacheError) -> Stale? {
         guard let entry = try await cache.staleEntries([key])[0] else { return nil }
-        return try stale(entry, .local)
+        return try await stale(entry, .local)
     }
 
-    private func stale(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) throws(CacheError) -> Stale? {
+    private func stale(_ entry: MemoryEntry, _ source: Lookup<Value>.Source) async throws(CacheError) -> Stale? {
         let freshness = freshness(of: entry)
-        guard freshness == .stale || freshness == .lastResort, case .value(let lookup)? = try usable(entry, source)
+        guard freshness == .stale || freshness == .lastResort,
+            case .value(let lookup)? = try await usable(entry, source)
         else { return nil }
         return (lookup, freshness)
     }

@@ -7,17 +7,17 @@ import CacheKitCore
 /// an older value over a newer one, nor bring a deleted one back. Writes that a local store has numbered are ordered by that
 /// number. Writes straight to a remote are not, so of those that overlap none is kept.
 struct MemoryTier: Sendable {
-    typealias Shard = MemoryShard<SieveOrder>
+    typealias Shard = MemoryShard<AdaptiveOrder>
 
     private let shards: [Shard]
     /// The same shards, for the hit path: reaching one through these costs no reference counting. `shards` keeps them.
     private let references: [Unmanaged<Shard>]
     private let mask: Int
 
-    /// A tier of at most `maximumBytes` over a power of two of shards.
-    init(_ configuration: MemoryConfiguration) {
-        var count = 1
-        while count < configuration.shards { count *= 2 }
+    /// A tier of at most `maximumBytes` over a power of two of shards, none smaller than `minimumShardBytes` unless it is the
+    /// only one: what is known of few entries decides badly which of them go.
+    init(_ configuration: MemoryConfiguration, minimumShardBytes: Int = MemoryConfiguration.minimumShardBytes) {
+        let count = configuration.shardCount(minimumShardBytes: minimumShardBytes)
         shards = (0..<count).map { _ in Shard(maximumBytes: configuration.maximumBytes / count) }
         references = shards.map { Unmanaged.passUnretained($0) }
         mask = count - 1
@@ -64,12 +64,24 @@ struct MemoryTier: Sendable {
 public struct MemoryConfiguration: Sendable {
     /// Bytes of entries, bookkeeping included. Default 64 MiB; 0 keeps nothing in memory.
     public var maximumBytes: Int = 64 << 20
-    /// Independently locked parts, rounded up to a power of two. Default 16, at most 1,024. An entry larger than a shard
-    /// (`maximumBytes / shards`) is not kept in memory.
+    /// The most independently locked parts, rounded up to a power of two. Default 16, at most 1,024. There are fewer where
+    /// one would have less than 1 MiB; reads do not wait for each other in any case. An entry larger than a part is not kept
+    /// in memory.
     public var shards: Int = 16
 
     /// The defaults.
     public init() {}
+
+    static let minimumShardBytes = 1 << 20
+
+    /// Bytes of each part, that is, of the largest entry that is kept in memory.
+    public var shardBytes: Int { maximumBytes / shardCount(minimumShardBytes: Self.minimumShardBytes) }
+
+    func shardCount(minimumShardBytes: Int) -> Int {
+        var count = 1
+        while count < shards, maximumBytes / (count * 2) >= minimumShardBytes { count *= 2 }
+        return count
+    }
 }
 
 /// What the memory tier holds and has done.

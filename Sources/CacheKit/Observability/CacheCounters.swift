@@ -22,6 +22,8 @@ final class CacheCounters: Sendable {
     let storeFailures = Atomic<Int>(0)
     let invalidatedKeys = Atomic<Int>(0)
     let gaps = Atomic<Int>(0)
+    let removals = Atomic<Int>(0)
+    let removedEntries = Atomic<Int>(0)
     let openFailures = OpenFailures()
     let lastLocalError = LastError()
     let lastRemoteError = LastError()
@@ -91,6 +93,10 @@ public struct CacheStatistics: Sendable, Equatable {
     public var invalidatedKeys = 0
     /// How often everything from the remote became unverified: at the start, after a loss, after a flush.
     public var gaps = 0
+    /// Namespaces and tags removed.
+    public var removals = 0
+    /// Entries that were found and not given, because a removal is newer than they are.
+    public var removedEntries = 0
 
     /// Entries that could not be opened, by reason.
     public var openFailures = OpenFailureStatistics()

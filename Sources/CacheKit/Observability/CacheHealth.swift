@@ -139,6 +139,8 @@ extension Cache {
         statistics.storeFailures = counters.storeFailures.value
         statistics.invalidatedKeys = counters.invalidatedKeys.value
         statistics.gaps = counters.gaps.value
+        statistics.removals = counters.removals.value
+        statistics.removedEntries = counters.removedEntries.value
         (statistics.localEvictions, statistics.localExpirations) =
             local.map {
                 ($0.removals.evicted, $0.removals.expired)

@@ -41,6 +41,8 @@ struct MetricsExporter {
             ("cachekit_store_failures", [], \.storeFailures),
             ("cachekit_invalidations", [("kind", "key")], \.invalidatedKeys),
             ("cachekit_invalidations", [("kind", "everything")], \.gaps),
+            ("cachekit_removals", [], \.removals),
+            ("cachekit_removed_entries", [], \.removedEntries),
         ]
 
     /// Exports the growth since the last time, and what is held and pending now.

@@ -14,7 +14,8 @@ public protocol RemoteStore: VersionedRemote {
     /// Keys of values whose names begin so, whoever wrote them, from a place on, `nil` for the beginning: one bounded step.
     ///
     /// All steps together are linear in everything that the remote holds. A key may come twice, and one that comes, goes or
-    /// changes servers meanwhile may be left out; one that stays where it is comes. Reserved names are left out.
+    /// changes servers meanwhile may be left out; one that stays where it is comes. Names that begin with `ckv:` are left out; markers of
+    /// removals come.
     ///
     /// - Throws: ``CacheError/Code/remoteNotReady`` where a place means nothing any more; what says that a server can't be asked.
     func keys(withPrefix prefix: String, after cursor: RemoteKeyCursor?) async throws(CacheError) -> RemoteKeyPage

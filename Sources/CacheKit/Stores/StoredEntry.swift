@@ -71,7 +71,8 @@ public struct StoredEntry: Sendable {
     public var isSentAtAnyAge: Bool
     /// Whether its life begins when it is first sent, however long that takes: its time may be over here, and is not there.
     public var isKeptUntilSent = false
-    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` is empty then.
+    /// Whether it says that there is no such value: a negative result, which no remote is told of. `value` then has
+    /// nothing but 8 bytes that order it against removals, or is empty.
     public var isNegative: Bool
     /// Bytes of a value that whoever opened the store has no key for; `value` is empty then, and says nothing. `nil` else.
     public var withheldByteCount: Int?

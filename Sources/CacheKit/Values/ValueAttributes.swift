@@ -130,6 +130,11 @@ struct TagHash: Hashable, Sendable {
         low = bytes.bigEndian(at: position + 8)
     }
 
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
     func append(to bytes: inout [UInt8]) {
         bytes.append(bigEndian: high)
         bytes.append(bigEndian: low)

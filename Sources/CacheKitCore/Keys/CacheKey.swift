@@ -12,6 +12,17 @@ public struct CacheKey: Hashable, Sendable {
     ///
     /// - Throws: ``CacheError/Code/invalidKey`` when it is empty, over-long, holds a NUL or starts with `ckv:`.
     public init(_ string: String) throws(CacheError) {
+        try self.init(string, allowsMarkers: false)
+    }
+
+    /// A name that a store holds: a key, or a removal marker's, which has the one NUL that no key has, behind a colon.
+    ///
+    /// - Throws: ``CacheError/Code/invalidKey`` for anything else.
+    package init(held string: String) throws(CacheError) {
+        try self.init(string, allowsMarkers: true)
+    }
+
+    private init(_ string: String, allowsMarkers: Bool) throws(CacheError) {
         var string = string
         // Native, contiguous UTF-8 from here on: hashing and comparing take the fast path.
         string.makeContiguousUTF8()
@@ -24,7 +35,8 @@ public struct CacheKey: Hashable, Sendable {
                 .invalidKey, "the key has \(utf8.count) bytes; at most \(Self.maximumByteCount) are allowed")
         }
         // Over the bytes where they lie, which is several times as fast.
-        guard !(utf8.withContiguousStorageIfAvailable({ $0.contains(0) }) ?? utf8.contains(0)) else {
+        let hasNUL = utf8.withContiguousStorageIfAvailable { $0.contains(0) } ?? utf8.contains(0)
+        guard !hasNUL || allowsMarkers && Self.isMarker(utf8) else {
             throw CacheError(.invalidKey, "the key holds a NUL byte; remove it")
         }
         // Bytes, not characters: a combining mark after the colon would hide the prefix from `hasPrefix`.
@@ -34,8 +46,19 @@ public struct CacheKey: Hashable, Sendable {
         self.string = string
     }
 
+    /// Whether this is no key of anybody's but a removal marker's.
+    package var isMarker: Bool {
+        // Asked of every key that was heard to have changed.
+        string.utf8.withContiguousStorageIfAvailable { $0.contains(0) } ?? string.utf8.contains(0)
+    }
+
+    private static func isMarker(_ utf8: String.UTF8View) -> Bool {
+        guard let place = utf8.firstIndex(of: 0), place > utf8.startIndex else { return false }
+        return utf8[utf8.index(before: place)] == UInt8(ascii: ":") && utf8.lastIndex(of: 0) == place
+    }
+
     /// A key whose parts were checked already.
-    init(validated string: String) {
+    package init(validated string: String) {
         self.string = string
     }
 

@@ -110,3 +110,22 @@ extension InteropArgument {
         return .dateTime(moment)
     }
 }
+
+extension UUID: InteropArgumentConvertible {
+    /// A UUID.
+    public var interopArgument: InteropArgument { .uuid(self) }
+}
+
+extension Date: InteropArgumentConvertible {
+    /// A moment, to the nearest microsecond.
+    ///
+    /// - Throws: ``CacheError/Code/encoding`` beyond 292,000 years from now.
+    public var interopArgument: InteropArgument {
+        get throws(CacheError) { try .date(self) }
+    }
+}
+
+extension Data: InteropArgumentConvertible {
+    /// A byte string.
+    public var interopArgument: InteropArgument { .bytes([UInt8](self)) }
+}

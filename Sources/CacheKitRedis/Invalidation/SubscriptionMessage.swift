@@ -42,7 +42,7 @@ enum SubscriptionMessage {
                 guard case .bulkString(let bytes) = name, let string = String(validating: bytes, as: UTF8.self) else {
                     return nil
                 }
-                return try? CacheKey(string)
+                return try? CacheKey(held: string)
             }
             return keys.isEmpty ? .other : .invalidation(.keys(keys))
         default: return .other

@@ -82,7 +82,7 @@ struct KeyScan {
         guard case .bulkString(let bytes) = name, bytes.starts(with: prefix.utf8) else { return nil }
         let text = String(decoding: bytes, as: UTF8.self)
         guard text.utf8.elementsEqual(bytes) else { return nil }
-        return try? CacheKey(text)
+        return try? CacheKey(held: text)
     }
 
     /// The pattern of `MATCH` for all names that begin so.

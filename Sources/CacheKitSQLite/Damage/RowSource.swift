@@ -52,7 +52,7 @@ struct RowSource {
             table: table, number: select.integer(11), sequence: UInt64(bitPattern: select.integer(3)),
             isLocal: select.integer(4) == 0, content: .altered)
         guard let (metadata, entry) = try? codec.entry(select, table: table, checksValue: true),
-            let key = try? CacheKey(metadata.key),
+            let key = try? CacheKey(held: metadata.key),
             KeyHash.id(select.blob(0), bits: codec.hashBits) == select.integer(12)
         else { return row }
         row.content = .intact(Change(key: key, entry: entry))

@@ -27,7 +27,7 @@ extension Reader {
             count += 1
             position = select.integer(10)
             guard let metadata = try? finder.codec.metadataBesideValue(select, table: table),
-                let key = try? CacheKey(metadata.key)
+                let key = try? CacheKey(held: metadata.key)
             else {
                 page.unreadable += 1
                 continue

@@ -45,7 +45,7 @@ extension Reader {
                 if protectsPending, !isSettled || select.integer(12) != 0 {
                     step.waiting += 1
                 } else {
-                    step.rows.append(Change(key: try CacheKey(metadata.key), entry: entry))
+                    step.rows.append(Change(key: try CacheKey(held: metadata.key), entry: entry))
                     bytes += entry.value?.count ?? 0
                 }
             } catch  where error.code == .tamperedStore {

@@ -24,7 +24,7 @@ extension RowFinder {
                 sequence = next
                 count += 1
                 let metadata = try? codec.metadataBesideValue(statement, table: table.table)
-                rows.append((sequence, metadata.flatMap { try? CacheKey($0.key) }))
+                rows.append((sequence, metadata.flatMap { try? CacheKey(held: $0.key) }))
             }
             // Beyond the end of a table that has more, the other one would pass over that.
             if count == limit { through = min(through, sequence) }

@@ -179,7 +179,7 @@ final class RowFinder {
                 throw OpenedFile.disordered
             }
             guard let (metadata, entry) = try? codec.entry(statement, table: rows.table, checksValue: true),
-                let key = try? CacheKey(metadata.key)
+                let key = try? CacheKey(held: metadata.key)
             else {
                 guard changes.isEmpty else { return (changes, false) }
                 throw RowCodec.tampered

@@ -50,7 +50,7 @@ extension Reader {
         while try select.step() {
             count += 1
             last = ChangeSequence(UInt64(bitPattern: select.integer(1)))
-            guard let record = try? ConflictRecord(select, finder.codec), let key = try? CacheKey(record.row.key),
+            guard let record = try? ConflictRecord(select, finder.codec), let key = try? CacheKey(held: record.row.key),
                 let standing = try standing(key)
             else {
                 page.unreadable += 1
@@ -86,7 +86,7 @@ extension Reader {
         guard try select.step() else { return nil }
         let record = try ConflictRecord(select, finder.codec)
         let row = record.row
-        guard let key = try? CacheKey(row.key) else { throw RowCodec.tampered }
+        guard let key = try? CacheKey(held: row.key) else { throw RowCodec.tampered }
         var value: [UInt8]?
         if record.isValueKept {
             if row.fingerprint == nil { _ = try finder.codec.keys.valueKey() }

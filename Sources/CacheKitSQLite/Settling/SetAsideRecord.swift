@@ -38,7 +38,7 @@ extension SetAsideRecord {
             reason = .parked(why)
             name = bytes.dropFirst()
         }
-        guard let key = try? CacheKey(String(decoding: name, as: UTF8.self)) else { return nil }
+        guard let key = try? CacheKey(held: String(decoding: name, as: UTF8.self)) else { return nil }
         self.key = key
     }
 }

@@ -83,7 +83,7 @@ struct Evictor {
         while try statement.step() {
             guard statement.integer(8) >= cursor.time else { throw OpenedFile.disordered }
             let place = Cursor(time: statement.integer(8), row: statement.integer(11))
-            candidates.append((place, try replaceability.victim(statement, table)))
+            candidates.append((place, try replaceability.victim(statement, table, isForSpace: true)))
         }
         return candidates
     }

@@ -21,10 +21,16 @@ struct Replaceability {
     }
 
     /// The hash of the row that a statement with every column stands on, and the bytes of its value; `nil` if it must stay.
-    func victim(_ row: PreparedStatement, _ table: RowTable) throws(CacheError) -> (hash: KeyHash, bytes: Int)? {
+    ///
+    /// - Parameter isForSpace: Whether it would go before its time: then a removal's marker stays, as what it kills would
+    ///   come back.
+    func victim(
+        _ row: PreparedStatement, _ table: RowTable, isForSpace: Bool = false
+    ) throws(CacheError) -> (hash: KeyHash, bytes: Int)? {
         guard !isPending(sequence: row.integer(3), origin: row.integer(4)) else { return nil }
         // What does not authenticate is evidence; it stays for `verify`.
         guard let metadata = try? writer.file.codec.metadata(row, table: table) else { return nil }
+        if isForSpace, !metadata.isTombstone, metadata.key.utf8.contains(0) { return nil }
         let hash = KeyHash(bytes: row.bytes(0), bits: writer.file.configuration.hashBits)
         let isReplaceable = try writer.isReplaceable(metadata, watermark, protectsPending: protectsPending)
         return isReplaceable ? (hash, metadata.valueLength) : nil

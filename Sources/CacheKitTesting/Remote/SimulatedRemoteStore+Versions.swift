@@ -36,7 +36,7 @@ extension SimulatedRemoteStore {
 
     /// Value, life and record of each key.
     public func inspect(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteView] {
-        try await reading { held, now in
+        try await reading(keys) { held, now in
             keys.map { key in
                 RemoteView(
                     entry: held.entry(key, at: now), record: held.buckets[self.bucket(of: key)]?.records[key],
@@ -47,7 +47,7 @@ extension SimulatedRemoteStore {
 
     /// Last bytes and life of each value.
     public func glance(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteGlance] {
-        try await reading { held, now in
+        try await reading(keys) { held, now in
             keys.map { key in
                 let entry = held.entry(key, at: now)
                 return RemoteGlance(

@@ -83,7 +83,7 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider, Fails
     public var count: Int { state.withLock { $0.held.cells.count } }
     /// How many write batches arrived.
     public var batches: Int { state.withLock { $0.batches } }
-    /// How many reads arrived.
+    /// How many reads arrived, those of nothing but removals' markers not counted.
     public var reads: Int { state.withLock { $0.reads } }
 
     /// This very store.
@@ -91,16 +91,17 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider, Fails
 
     /// Value and remaining life of each key.
     public func read(_ keys: [CacheKey]) async throws(CacheError) -> [RemoteEntry?] {
-        try await reading { held, now in keys.map { held.entry($0, at: now) } }
+        try await reading(keys) { held, now in keys.map { held.entry($0, at: now) } }
     }
 
     /// A read takes effect, and its reply is on its way.
     func reading<Answer: Sendable>(
-        _ body: @Sendable (VersionedCells, Timestamp) -> Answer
+        _ keys: [CacheKey], _ body: @Sendable (VersionedCells, Timestamp) -> Answer
     ) async throws(CacheError) -> Answer {
-        state.withLock { $0.reads += 1 }
+        let isOfMarkers = !keys.isEmpty && keys.allSatisfy(\.isMarker)
+        if !isOfMarkers { state.withLock { $0.reads += 1 } }
         let outcome = await outcome(.reads) { (held: inout VersionedCells, _, now) in body(held, now) }
-        await state.withLock { $0.readHook }?()
+        if !isOfMarkers { await state.withLock { $0.readHook }?() }
         return try outcome.get()
     }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import CacheKit
 
 struct MemoryShardTests {
-    private typealias Shard = MemoryShard<SieveOrder>
+    private typealias Shard = MemoryShard<AdaptiveOrder>
 
     private let now = Timestamp(milliseconds: 1_000_000)
 

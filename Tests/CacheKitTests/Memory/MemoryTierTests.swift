@@ -9,7 +9,7 @@ struct MemoryTierTests {
         var configuration = MemoryConfiguration()
         configuration.maximumBytes = bytes
         configuration.shards = shards
-        return MemoryTier(configuration)
+        return MemoryTier(configuration, minimumShardBytes: 1000)
     }
 
     private let entry = MemoryEntry(
@@ -27,6 +27,16 @@ struct MemoryTierTests {
         #expect(tier.statistics.bytes <= 100_000)
         #expect(tier.statistics.bytes > 50_000)
         #expect(tier.statistics.entries + tier.statistics.evictions == 5000)
+    }
+
+    @Test(arguments: [(3220, 1), (1 << 20, 1), (3 << 20, 2), (16 << 20, 16), (64 << 20, 16), (1 << 40, 16)])
+    func `a tier with few bytes has few shards`(bytes: Int, shards: Int) {
+        var configuration = MemoryConfiguration()
+        configuration.maximumBytes = bytes
+        let tier = MemoryTier(configuration)
+        let hashes = (0..<UInt64(4096)).map { Hash128(low: $0 << 32, high: $0 / 64) }
+        #expect(Set(hashes.map { tier.stripe($0) }).count == shards * 64)
+        #expect(configuration.shardBytes == bytes / shards)
     }
 
     @Test func `keys of one stripe share their ticket, keys of others do not`() {

@@ -1,0 +1,81 @@
+import CacheKitCore
+
+/// Removing a namespace whose values carry no stamp: key by key.
+extension Cache {
+    private static let keysPerBatch = 256
+
+    /// Deletes every key that begins so, of the file and then of the remote.
+    func removeByScanning(
+        _ prefix: String, progress: (Removal) -> Void
+    ) async throws(CacheError) -> Removal {
+        try requireValues()
+        var removal = Removal(deleted: 0, isComplete: false)
+        // Memory knows no names. It is filled again from below; alone, it has nothing to tell one namespace from another by.
+        defer { memory.removeAll() }
+        if let local { try await removeHeld(prefix, local, &removal, progress) }
+        if let remote, !Task.isCancelled { try await removeRemote(prefix, remote, &removal, progress) }
+        removal.isComplete = !Task.isCancelled
+        return removal
+    }
+
+    private func removeHeld(
+        _ prefix: String, _ local: any LocalStore, _ removal: inout Removal, _ progress: (Removal) -> Void
+    ) async throws(CacheError) {
+        // What is written from now on has higher numbers; the deletes made here do, too.
+        let end = try await local.lastSequence()
+        var position = ChangeSequence.zero
+        while position < end, !Task.isCancelled {
+            let page = try await local.changedKeys(after: position, limit: Self.keysPerBatch)
+            guard page.through > position else { return }
+            position = page.through
+            let keys = page.keys.filter { $0.sequence <= end && $0.key.isRemoved(by: prefix) }.map(\.key)
+            guard !keys.isEmpty else { continue }
+            let now = clock.now()
+            let live = zip(keys, try await local.read(keys)).filter { $0.1?.isLive(at: now) ?? false }.map(\.0)
+            try await delete(live, &removal, progress)
+        }
+    }
+
+    private func removeRemote(
+        _ prefix: String, _ remote: any RemoteStore, _ removal: inout Removal, _ progress: (Removal) -> Void
+    ) async throws(CacheError) {
+        var cursor: RemoteKeyCursor?
+        repeat {
+            let page = try await remote.keys(withPrefix: prefix, after: cursor)
+            cursor = page.next
+            var rest = page.keys.filter { $0.isRemoved(by: prefix) }[...]
+            while !rest.isEmpty, !Task.isCancelled {
+                let keys = Array(rest.prefix(Self.keysPerBatch))
+                rest = rest.dropFirst(keys.count)
+                // What was deleted here a moment ago is there until it is told.
+                let isTold = try await isDeleted(keys)
+                try await delete(zip(keys, isTold).filter { !$0.1 }.map(\.0), &removal, progress)
+            }
+        } while cursor != nil && !Task.isCancelled
+    }
+
+    /// Whether the file says of each key that it was deleted, and that is on its way.
+    private func isDeleted(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
+        guard let local else { return keys.map { _ in false } }
+        let watermark = try await local.watermark()
+        return try await local.read(keys).map { row in
+            row.map { $0.isTombstone && $0.origin == .local && $0.sequence > watermark } ?? false
+        }
+    }
+
+    private func delete(
+        _ keys: [CacheKey], _ removal: inout Removal, _ progress: (Removal) -> Void
+    ) async throws(CacheError) {
+        guard !keys.isEmpty else { return }
+        try await remove(keys)
+        removal.deleted = (removal.deleted ?? 0) + keys.count
+        progress(removal)
+    }
+}
+
+extension CacheKey {
+    /// Locks and markers are no values of anybody's.
+    fileprivate func isRemoved(by prefix: String) -> Bool {
+        !isMarker && string.utf8.starts(with: prefix.utf8) && !string.hasSuffix(":lock")
+    }
+}

@@ -1,0 +1,43 @@
+import SwiftSyntax
+
+/// Kinds of functions that can't be cached.
+enum DeclarationCheck {
+    static func run(_ function: FunctionDeclSyntax, _ findings: inout Findings) {
+        if function.name.identifier == nil {
+            findings.add(
+                Problem("operator", "@Cached can't be on an operator; let the operator call a cached function"),
+                at: function.name)
+        }
+        let clauses = [function.genericParameterClause.map(Syntax.init), function.genericWhereClause.map(Syntax.init)]
+        if let clause = clauses.compactMap(\.self).first {
+            findings.add(
+                Problem(
+                    "generic",
+                    "@Cached can't be on a generic function: types are not part of a key; write one function per type"),
+                at: clause)
+        }
+        for modifier in function.modifiers {
+            switch modifier.kind {
+            case .keyword(.mutating), .keyword(.consuming), .keyword(.borrowing):
+                findings.add(
+                    Problem(
+                        "ownership",
+                        "@Cached can't be on a '\(modifier.name.text)' method: a load outlives the call; remove the modifier"
+                    ),
+                    at: modifier, "remove '\(modifier.name.text)'", replace: function.modifiers,
+                    with: function.modifiers.filter { $0.id != modifier.id })
+            case .keyword(.override):
+                findings.add(
+                    Problem("override", "@Cached can't be on an override; put it on a method that the override calls"),
+                    at: modifier)
+            case .keyword(.distributed):
+                findings.add(
+                    Problem(
+                        "distributed",
+                        "@Cached can't be on a distributed method; put it on a method that this one calls"),
+                    at: modifier)
+            default: break
+            }
+        }
+    }
+}

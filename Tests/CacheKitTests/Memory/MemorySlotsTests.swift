@@ -1,0 +1,42 @@
+import CacheKitCore
+import Testing
+
+@testable import CacheKit
+
+struct MemorySlotsTests {
+    private func filled(_ number: UInt64, count: Int = 3) throws -> MemorySlot {
+        var forms: [ValueForm] = []
+        let entry = MemoryEntry(
+            bytes: [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: count), form: .plain, mode: .native,
+            expiresAt: .zero, staleAt: .zero, writtenAt: .zero, sequence: .zero)
+        return try #require(MemorySlot(Hash128(low: number, high: 0), entry, epoch: 0, forms: &forms))
+    }
+
+    @Test func `slots keep what they were filled with while their number grows`() throws {
+        var slots = MemorySlots()
+        for number in 0..<1000 { slots.set(number, to: try filled(UInt64(number))) }
+        #expect(slots.count == 1000)
+        for number in 0..<1000 {
+            let hash = slots[number].hash
+            #expect(hash.low == UInt64(number))
+            let charge = slots[number].charge
+            #expect(charge == MemoryEntry.charge(byteCount: 3))
+        }
+    }
+
+    @Test func `a slot is filled again, and lets go of its bytes when it is cleared`() throws {
+        var slots = MemorySlots()
+        slots.set(0, to: try filled(1))
+        slots.set(0, to: try filled(2, count: 7))
+        #expect(slots.count == 1)
+        let replaced = slots[0].entry(forms: [.plain]).bytes
+        #expect(replaced == [UInt8](repeating: 2, count: 7))
+        slots.clear(0)
+        let cleared = slots[0].entry(forms: [.plain]).bytes
+        #expect(cleared.isEmpty)
+    }
+
+    @Test func `a slot fits a line of the processor's cache`() {
+        #expect(MemoryLayout<MemorySlot>.stride == 64)
+    }
+}
