@@ -13,7 +13,7 @@ modules=(CacheKitCore CacheKit CacheKitSQLite CacheKitRedis CacheKitSync CacheKi
 docc="${DOCC:-$(dirname "$(readlink -f "$(command -v "$swift")")")/docc}"
 [ -x "$docc" ] || docc=$(command -v docc)
 
-for module in "${modules[@]}"; do "$swift" build --product "$module"; done
+for module in "${modules[@]}"; do "$swift" build --target "$module"; done
 bin=$("$swift" build --show-bin-path)
 work=.build/docs
 rm -rf "$work"

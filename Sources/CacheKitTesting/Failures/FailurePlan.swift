@@ -71,8 +71,9 @@ public final class FailurePlan: Sendable {
     /// How many calls failed.
     var failedCalls: Int { state.withLock { $0.failed } }
 
-    /// The error that calls of a kind end with at the moment, whether or not they take effect.
-    func outage(of call: StoreCalls) -> CacheError? {
+    /// The error that calls of a kind end with at the moment, for those that can't wait to ask ``before(_:)``; `nil` where there is no
+    /// outage. What was planned for a next call stays planned.
+    public func outage(of call: StoreCalls) -> CacheError? {
         state.withLock { $0.outages.last { !$0.calls.isDisjoint(with: call) }?.failure.error }
     }
 
