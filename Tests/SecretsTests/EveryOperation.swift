@@ -36,6 +36,7 @@ struct EveryOperation {
         let (key, value, tag) = (secrets.key, secrets.value, secrets.tag)
         let texts = cache.namespace(secrets.namespace, of: String.self)
         _ = await attempt("set") { try await texts.set(value, for: key) }
+        _ = await attempt("set with tags") { try await texts.set(value, for: key, tags: [tag]) }
         _ = await attempt("set many") { try await texts.set([key: value, key + "2": value]) }
         _ = await attempt("get") { try await texts.get(key) }
         _ = await attempt("get many") { try await texts.get([key, key + "2", key + "3"]) }
@@ -48,11 +49,23 @@ struct EveryOperation {
         _ = await attempt("lookupOrSet") { try await texts.lookupOrSet(key + "7") { Loaded(value, tags: [tag]) } }
         _ = await attempt("touch") { try await texts.touch(key) }
         _ = await attempt("withLock") { try await texts.withLock(for: key, wait: .zero) { 1 } }
+        let function = cache.function("name", in: secrets.namespace + ".f") { (name: String) in name + value }
+        _ = await attempt("a cached function") { try await function(key) }
+        _ = await attempt("a cached function") { try await function.invalidate(key) }
+        testimony.hear("a cached function, \(name)", function)
+        testimony.hear("a call of it, \(name)", function.call(key))
+        testimony.hear("a stream of changes, \(name)", texts.changes())
         _ = await attempt("bytes") { try await cache.bytes.set(Array(value.utf8), for: key) }
         _ = await attempt("documents") { try await cache.documents.set(.string(value), for: key) }
         _ = await attempt("documents") { try await cache.documents.get(key) }
         _ = await attempt("delete") { try await texts.delete(key + "2") }
         _ = await attempt("delete many") { try await texts.delete([key + "3", key + "4"]) }
+        await report("removeAll tagged") { try await texts.removeAll(tagged: tag) }
+        await report("removeAll") { try await texts.removeAll() }
+        await report("removeAll in an interop namespace") {
+            try await cache.namespace(secrets.namespace + ".i", of: Int.self, mode: .interop).removeAll()
+        }
+        _ = await attempt("set") { try await texts.set(value, for: key) }
     }
 
     /// What a caller gets wrong, each time with something secret in it.
@@ -73,6 +86,10 @@ struct EveryOperation {
         _ = await attempt("a reserved namespace") {
             try await cache.namespace("ckv:\(secrets.namespace)", of: Int.self).get(key)
         }
+        _ = await attempt("a long tag") { try await texts.removeAll(tagged: String(repeating: secrets.tag, count: 50)) }
+        _ = await attempt("a namespace not declared") { try await cache.removeAll(in: secrets.namespace + "x") }
+        let misnamed = cache.function("!" + key, in: secrets.namespace + ".f") { (name: String) in name }
+        _ = await attempt("a function of a bad name") { try await misnamed(key) }
         _ = await attempt("a bad lease") { try await texts.withLock(for: key, lease: .zero) { 1 } }
         testimony.hear("a namespace, \(name)", texts)
         testimony.hear("a key, \(name)", (try? texts.key(key)) as Any)

@@ -16,6 +16,33 @@ extension Namespace: CustomStringConvertible, CustomDebugStringConvertible, Cust
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension CachedFunction: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Redacted: the type of the values only.
+    public var description: String { "CachedFunction<\(Value.self)>(redacted)" }
+    /// Redacted, like ``description``.
+    public var debugDescription: String { description }
+    /// Empty, so that `dump` shows nothing either.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension CachedCall: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Redacted: the type of the value only.
+    public var description: String { "CachedCall<\(Value.self)>(redacted)" }
+    /// Redacted, like ``description``.
+    public var debugDescription: String { description }
+    /// Empty, so that `dump` shows nothing either.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension NamespaceChanges: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Redacted.
+    public var description: String { "NamespaceChanges(redacted)" }
+    /// Redacted, like ``description``.
+    public var debugDescription: String { description }
+    /// Empty, so that `dump` shows nothing either.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension CacheConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Redacted: no tenant.
     public var description: String { "CacheConfiguration(defaultTTL: \(defaultTTL), defaultMode: \(defaultMode))" }
