@@ -65,8 +65,7 @@ public final class Cache: Sendable {
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(
-                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading),
-            hasStores: !(local is NoStore) || !(remote is NoStore))
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
         self.sealer = sealer
         let keyHasher = try Self.keyHasher(keys, tenant: configuration.tenant)
         self.keyHasher = keyHasher
@@ -95,6 +94,7 @@ public final class Cache: Sendable {
             return RemoteValue(
                 mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
+        if stores.local != nil || stores.remote != nil { registry.noteStores() }
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer

@@ -65,14 +65,17 @@ final class NamespaceRegistry: Sendable {
 
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
-    private let hasStores: Bool
+    /// Whether there is a store; known once those of the cache are opened, before anything is declared.
+    private let hasStores = Atomic(false)
     private let hasRemovals = Atomic<Bool>(false)
 
-    init(fallback: NamespacePolicy, hasStores: Bool) {
-        self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: hasStores)
-        self.hasStores = hasStores
+    init(fallback: NamespacePolicy) {
+        self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: false)
         if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
+
+    /// What is known here of removals is not all: a store may know more.
+    func noteStores() { hasStores.store(true, ordering: .releasing) }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
     @discardableResult
@@ -90,7 +93,8 @@ final class NamespaceRegistry: Sendable {
         let hash = Hash128(name)
         let state = states.withLock { states in
             if let standing = states[hash] { return standing }
-            let state = NamespaceState(name: name, policy: policy, hasStores: hasStores)
+            let state = NamespaceState(
+                name: name, policy: policy, hasStores: hasStores.load(ordering: .acquiring))
             for other in states.values { state.meets(other) }
             states[hash] = state
             if state.removals != nil { hasRemovals.store(true, ordering: .releasing) }

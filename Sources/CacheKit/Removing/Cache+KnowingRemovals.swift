@@ -102,7 +102,6 @@ extension Cache {
             return true
         } catch  where error.isRemoteAway || error.isRefusal {
             // What the file has counts.
-            counters.remoteFailures.count()
             return false
         }
     }
@@ -184,7 +183,8 @@ extension Cache {
         }
     }
 
-    /// Sees to it that what was removed here is known to the stores, and what they know here: also where nobody reads.
+    /// Sees to it that what was removed here is known to the remote, and what it knows here: also where nobody reads. Beside a
+    /// local store, maintaining that does it.
     func confirmRemovalsInBackground() async {
         while !Task.isCancelled, !lifecycle.isShutDown {
             do { try await clock.sleep(for: .seconds(1)) } catch { return }
