@@ -76,13 +76,6 @@ import Testing
         }
         let cache = try await Cache(
             local: .sqlite(path: scratch.file), encryption: .secure(key: .key(MasterKey(hex: Self.key))))
-        func load() async throws -> Int {
-            try await cache.withLoadLocks(for: key, policy) {
-                try await cache.values(of: Int.self).get(key)
-            } load: {
-                7
-            }
-        }
         // While it lives it has the lock, and who does not wait loads beside it.
         #expect(try await Self.load(cache, wait: .zero) == 7)
         #expect(cache.statistics.loadLockTimeouts == 1)

@@ -66,12 +66,7 @@ final class Testimony: Sendable {
 
     /// Bytes and not characters: there are many texts.
     private static func holds(_ text: String, _ form: String) -> Bool {
-        Array(text.utf8).withUnsafeBytes { text in
-            Array(form.utf8).withUnsafeBytes { form in
-                guard let start = text.baseAddress, let wanted = form.baseAddress else { return false }
-                return memmem(start, text.count, wanted, form.count) != nil
-            }
-        }
+        Data(text.utf8).range(of: Data(form.utf8)) != nil
     }
 
     private struct Handler: LogHandler {

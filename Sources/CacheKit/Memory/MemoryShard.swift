@@ -124,11 +124,10 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
 
     /// Drops an entry, unless another one has taken its place.
     func drop(_ hash: Hash128, _ entry: MemoryEntry) {
-        state.withLock { state in
-            guard let slot = state.table.slot(of: hash, matches: { state.slots[$0].hash == hash }),
-                state.slots[slot].sequence == entry.sequence, state.slots[slot].bytes == entry.bytes
-            else { return }
-            Self.drop(slot, from: &state)
+        change { state in
+            guard let slot = state.slot(hash) else { return }
+            let held = state.slots[slot].entry(forms: state.forms)
+            if held.sequence == entry.sequence, held.bytes == entry.bytes { state.remove(hash, below: nil) }
         }
     }
 

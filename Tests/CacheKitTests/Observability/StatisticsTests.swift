@@ -75,10 +75,10 @@ struct HealthTests {
 
     @Test func `a file that fails is what fails the cache`() async throws {
         let world = try await World(.localOnly)
-        world.local.setFailure(CacheError(.diskFull, "full"))
+        world.local.setOutage(.diskFull, on: .writes)
         #expect(await code { try await world.namespace("n", of: Int.self).set(1, for: "k") } == .diskFull)
         #expect(await world.cache.health().local.lastError?.code == .diskFull)
-        world.local.setReadFailure(CacheError(.inputOutput, "broken"))
+        world.local.setOutage(.inputOutput, on: .reads)
         #expect(await world.cache.health().verdict == .failing)
     }
 }
