@@ -19,7 +19,7 @@ extension Cache {
                 if sealer.hasOlderKeys { group.addTask { await self.resealInBackground() } }
             }
             if let remote { group.addTask { await remote.follow { self.take($0) } } }
-            if local == nil, remote != nil {
+            if local != nil || remote != nil, !sealer.isRelay {
                 group.addTask { await self.confirmRemovalsInBackground() }
             }
             if local != nil, remote != nil, !sealer.isRelay { group.addTask { await self.reconcileInBackground() } }
@@ -89,7 +89,6 @@ extension Cache {
     private func maintain(_ local: any LocalStore) async {
         await every(configuration.maintenanceInterval, "maintenance of the local store") {
             () async throws(CacheError) in
-            if !self.sealer.isRelay { await self.confirmRemovals() }
             while try await local.maintain(), !Task.isCancelled, !self.lifecycle.isShutDown { await Task.yield() }
         }
     }

@@ -65,7 +65,8 @@ public final class Cache: Sendable {
             encryption.choice, keys, tenant: configuration.tenant, maximumValueBytes: configuration.maximumValueBytes)
         let registry = NamespaceRegistry(
             fallback: NamespacePolicy(
-                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading))
+                mode: configuration.defaultMode, ttl: configuration.defaultTTL, loading: configuration.loading),
+            hasStores: !(local is NoStore) || !(remote is NoStore))
         self.sealer = sealer
         let keyHasher = try Self.keyHasher(keys, tenant: configuration.tenant)
         self.keyHasher = keyHasher
@@ -94,7 +95,7 @@ public final class Cache: Sendable {
             return RemoteValue(
                 mode: policy.mode, form: form, timeToLive: policy.ttl, keepsStale: policy.loading.keepsStale)
         }
-        if stores.local != nil || stores.remote != nil { registry.noteStores() }
+        registry.opened(hasStores: stores.local != nil || stores.remote != nil)
         self.local = stores.local
         self.remote = stores.remote
         self.synchronizer = stores.synchronizer

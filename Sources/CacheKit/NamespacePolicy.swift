@@ -65,17 +65,17 @@ final class NamespaceRegistry: Sendable {
 
     /// Of the keys outside every namespace.
     let fallback: NamespaceState
-    /// Whether there is a store; known once those of the cache are opened, before anything is declared.
-    private let hasStores = Atomic(false)
+    private let hasStores: Atomic<Bool>
     private let hasRemovals = Atomic<Bool>(false)
 
-    init(fallback: NamespacePolicy) {
-        self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: false)
+    init(fallback: NamespacePolicy, hasStores: Bool) {
+        self.fallback = NamespaceState(name: nil, policy: fallback, hasStores: hasStores)
+        self.hasStores = Atomic(hasStores)
         if fallback.loading.isSliding { sliding.store(true, ordering: .relaxed) }
     }
 
-    /// What is known here of removals is not all: a store may know more.
-    func noteStores() { hasStores.store(true, ordering: .releasing) }
+    /// A provider may turn out to give no store: then nothing below memory knows of removals.
+    func opened(hasStores: Bool) { self.hasStores.store(hasStores, ordering: .relaxed) }
 
     /// Declares a namespace; declaring it again differently is an error, because two handles would disagree about bytes.
     @discardableResult
@@ -94,7 +94,7 @@ final class NamespaceRegistry: Sendable {
         let state = states.withLock { states in
             if let standing = states[hash] { return standing }
             let state = NamespaceState(
-                name: name, policy: policy, hasStores: hasStores.load(ordering: .acquiring))
+                name: name, policy: policy, hasStores: hasStores.load(ordering: .relaxed))
             for other in states.values { state.meets(other) }
             states[hash] = state
             if state.removals != nil { hasRemovals.store(true, ordering: .releasing) }

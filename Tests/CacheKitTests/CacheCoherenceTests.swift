@@ -169,7 +169,7 @@ struct CacheCoherenceTests {
             expiresAt: world.clock.now().advanced(by: .seconds(60)))
         let run = Task { await world.cache.run() }
         // Maintenance, coherence, metrics.
-        #expect(await eventually { world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.clock.sleeperCount == 4 })
         try await world.local.commitAsAnotherProcess([theirs])
         #expect(try await numbers.get("k") == 1)
         world.clock.advance(by: .milliseconds(50))
@@ -183,14 +183,14 @@ struct CacheCoherenceTests {
         let numbers = world.namespace("n", of: Int.self)
         try await numbers.set(1, for: "k")
         let run = Task { await world.cache.run() }
-        #expect(await eventually { world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.clock.sleeperCount == 4 })
         let key = try CacheKey("n:k")
         try await world.local.commitAsAnotherProcess([
             LocalChange(key: key, value: nil, form: .plain, mode: .native, expiresAt: world.clock.now())
         ])
         world.local.failNext(.busy, on: .feed)
         world.clock.advance(by: .milliseconds(50))
-        #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 4 })
         #expect(world.cache.memoryEntry(for: key) != nil)
         world.clock.advance(by: .milliseconds(50))
         #expect(await eventually { world.cache.memoryEntry(for: key) == nil })
@@ -203,11 +203,11 @@ struct CacheCoherenceTests {
         let world = try await World(.localOnly)
         try await world.namespace("n", of: Int.self).set(1, for: "k")
         let run = Task { await world.cache.run() }
-        #expect(await eventually { world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.clock.sleeperCount == 4 })
         try await world.local.commitAsAnotherProcess([])
         world.local.failNext(.error(CacheError(code, "broken")), on: .feed)
         world.clock.advance(by: .milliseconds(50))
-        #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.log.texts(.error).count == 1 && world.clock.sleeperCount == 4 })
         #expect(try world.cache.memoryEntry(for: CacheKey("n:k")) == nil)
         #expect(try await world.namespace("n", of: Int.self).get("k") == 1)
         run.cancel()
@@ -220,7 +220,7 @@ struct CacheCoherenceTests {
         try await numbers.set(1, for: "kept")
         try await numbers.set(1, for: "k")
         let run = Task { await world.cache.run() }
-        #expect(await eventually { world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.clock.sleeperCount == 4 })
         func change(_ name: String, _ number: UInt8) throws -> LocalChange {
             let key = try CacheKey(name)
             let sealed = try world.cache.sealer.seal([number], key: key, mode: .native)
@@ -231,11 +231,11 @@ struct CacheCoherenceTests {
         try await world.local.commitAsAnotherProcess([change("n:altered", 1), change("n:k", 2)])
         try world.local.alter(CacheKey("n:altered"))
         world.clock.advance(by: .milliseconds(50))
-        #expect(await eventually { (try? await numbers.get("k")) == 2 && world.clock.sleeperCount == 3 })
+        #expect(await eventually { (try? await numbers.get("k")) == 2 && world.clock.sleeperCount == 4 })
         #expect(try world.cache.memoryEntry(for: CacheKey("n:kept")) == nil)
         #expect(world.log.texts(.error).count == 1)
         #expect(try await numbers.get("kept") == 1)
-        #expect(await eventually { world.clock.sleeperCount == 3 })
+        #expect(await eventually { world.clock.sleeperCount == 4 })
         try await world.local.commitAsAnotherProcess([change("n:k", 3)])
         world.clock.advance(by: .milliseconds(50))
         #expect(await eventually { (try? await numbers.get("k")) == 3 })

@@ -149,6 +149,7 @@ struct RemovingTests {
                 _ = try await raw.command([Array("SET".utf8), Array("shared:theirs:\(number)".utf8), [1]])
             }
             let removal = try await shared.removeAll()
+            // Redis may name a key twice while its table changes; it is deleted and counted once.
             #expect(removal == Removal(deleted: 2300, isComplete: true))
             _ = await one.push(deadline: .seconds(10))
             var names: [String] = []

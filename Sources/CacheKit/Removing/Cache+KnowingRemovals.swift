@@ -101,7 +101,7 @@ extension Cache {
             }
             return true
         } catch  where error.isRemoteAway || error.isRefusal {
-            // What the file has counts.
+            // What the file has counts. No read of a caller has failed by this.
             return false
         }
     }
@@ -183,8 +183,7 @@ extension Cache {
         }
     }
 
-    /// Sees to it that what was removed here is known to the remote, and what it knows here: also where nobody reads. Beside a
-    /// local store, maintaining that does it.
+    /// Sees to it that what was removed here is known to the stores, and what they know here: also where nobody reads.
     func confirmRemovalsInBackground() async {
         while !Task.isCancelled, !lifecycle.isShutDown {
             do { try await clock.sleep(for: .seconds(1)) } catch { return }

@@ -45,7 +45,8 @@ extension Cache {
         repeat {
             let page = try await remote.keys(withPrefix: prefix, after: cursor)
             cursor = page.next
-            var rest = page.keys.filter { $0.isRemoved(by: prefix) }[...]
+            // A listing may name a key twice.
+            var rest = Array(Set(page.keys.filter { $0.isRemoved(by: prefix) }))[...]
             while !rest.isEmpty, !Task.isCancelled {
                 let keys = Array(rest.prefix(Self.keysPerBatch))
                 rest = rest.dropFirst(keys.count)

@@ -96,7 +96,7 @@ struct MetricsExporterTests {
         try await world.namespace("n", of: Int.self).set(1, for: "k")
         for _ in 0..<2 {
             let run = Task { await world.cache.run() }
-            #expect(await eventually { world.clock.sleeperCount == 3 })
+            #expect(await eventually { world.clock.sleeperCount == 4 })
             run.cancel()
             await run.value
         }
