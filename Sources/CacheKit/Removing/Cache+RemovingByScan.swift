@@ -12,17 +12,18 @@ extension Cache {
         var removal = Removal(deleted: 0, isComplete: false)
         // Memory knows no names. It is filled again from below; alone, it has nothing to tell one namespace from another by.
         defer { memory.removeAll() }
-        if let local { try await removeHeld(prefix, local, &removal, progress) }
-        if let remote, !Task.isCancelled { try await removeRemote(prefix, remote, &removal, progress) }
+        // What is written from now on has higher numbers; the deletes made here do, too.
+        let end = try await local?.lastSequence() ?? .zero
+        if let local { try await removeHeld(prefix, local, through: end, &removal, progress) }
+        if let remote, !Task.isCancelled { try await removeRemote(prefix, remote, since: end, &removal, progress) }
         removal.isComplete = !Task.isCancelled
         return removal
     }
 
     private func removeHeld(
-        _ prefix: String, _ local: any LocalStore, _ removal: inout Removal, _ progress: (Removal) -> Void
+        _ prefix: String, _ local: any LocalStore, through end: ChangeSequence, _ removal: inout Removal,
+        _ progress: (Removal) -> Void
     ) async throws(CacheError) {
-        // What is written from now on has higher numbers; the deletes made here do, too.
-        let end = try await local.lastSequence()
         var position = ChangeSequence.zero
         while position < end, !Task.isCancelled {
             let page = try await local.changedKeys(after: position, limit: Self.keysPerBatch)
@@ -37,29 +38,30 @@ extension Cache {
     }
 
     private func removeRemote(
-        _ prefix: String, _ remote: any RemoteStore, _ removal: inout Removal, _ progress: (Removal) -> Void
+        _ prefix: String, _ remote: any RemoteStore, since start: ChangeSequence, _ removal: inout Removal,
+        _ progress: (Removal) -> Void
     ) async throws(CacheError) {
         var cursor: RemoteKeyCursor?
         repeat {
             let page = try await remote.keys(withPrefix: prefix, after: cursor)
             cursor = page.next
-            var rest = page.keys.filter { $0.isRemoved(by: prefix) }[...]
+            // A listing may name a key twice.
+            var rest = Array(Set(page.keys.filter { $0.isRemoved(by: prefix) }))[...]
             while !rest.isEmpty, !Task.isCancelled {
                 let keys = Array(rest.prefix(Self.keysPerBatch))
                 rest = rest.dropFirst(keys.count)
                 // What was deleted here a moment ago is there until it is told.
-                let isTold = try await isDeleted(keys)
+                let isTold = try await isDeleted(keys, since: start)
                 try await delete(zip(keys, isTold).filter { !$0.1 }.map(\.0), &removal, progress)
             }
         } while cursor != nil && !Task.isCancelled
     }
 
-    /// Whether the file says of each key that it was deleted, and that is on its way.
-    private func isDeleted(_ keys: [CacheKey]) async throws(CacheError) -> [Bool] {
+    /// Whether the file says of each key that it was deleted here, since a change.
+    private func isDeleted(_ keys: [CacheKey], since start: ChangeSequence) async throws(CacheError) -> [Bool] {
         guard let local else { return keys.map { _ in false } }
-        let watermark = try await local.watermark()
         return try await local.read(keys).map { row in
-            row.map { $0.isTombstone && $0.origin == .local && $0.sequence > watermark } ?? false
+            row.map { $0.isTombstone && $0.origin == .local && $0.sequence > start } ?? false
         }
     }
 
