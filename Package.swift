@@ -197,6 +197,16 @@ let package = Package(
                 .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
             ]),
+        // The Swift blocks of README and docs/, made into source files when these tests are built.
+        .executableTarget(name: "ExtractBlocks", path: "Tests/ExtractBlocks"),
+        .plugin(name: "DocumentedBlocks", capability: .buildTool(), dependencies: ["ExtractBlocks"]),
+        .testTarget(
+            name: "DocumentationTests",
+            dependencies: [
+                "CacheKit", "CacheKitCore", "CacheKitSQLite", "CacheKitRedis", "CacheKitSync", "CacheKitSettings",
+                "CacheKitMacros", "CacheKitTesting", .product(name: "Logging", package: "swift-log"),
+            ],
+            plugins: ["DocumentedBlocks"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
