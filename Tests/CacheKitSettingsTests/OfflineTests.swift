@@ -25,21 +25,29 @@ struct OfflineTests {
     }
 
     /// The file with a remote, as a program opens it that has never heard of the preset.
-    private func online(_ remote: SimulatedRemoteStore) async throws -> Cache {
+    private func online(
+        _ remote: SimulatedRemoteStore, _ file: String = "cache.db", _ policy: SyncPolicy = .init()
+    ) async throws -> Cache {
         var configuration = CacheConfiguration()
         configuration.clock = clock
+        var sync = SyncConfiguration()
+        sync.policy = policy
         return try await Cache(
-            local: .sqlite(path: folder.path + "/cache.db"), remote: remote, sync: .writeBehind(),
+            local: .sqlite(path: "\(folder.path)/\(file)"), remote: remote, sync: .writeBehind(sync),
             encryption: .secure(key: .key(try MasterKey(hex: masterKeyHex))), configuration: configuration)
     }
 
-    private func push(_ cache: Cache) async -> SyncStatus? {
-        let push = Task { await cache.push(deadline: .seconds(5)) }
-        for _ in 0..<20 {
-            for _ in 0..<50 { await Task.yield() }
-            clock.advance(by: .milliseconds(1))
+    /// A push under this clock, which moves as real time does until it ends.
+    private func push(_ cache: Cache) async throws -> SyncStatus? {
+        let clock = clock
+        let moving = Task {
+            while !Task.isCancelled {
+                try await Task.sleep(for: .milliseconds(1))
+                clock.advance(by: .milliseconds(1))
+            }
         }
-        return await push.value
+        defer { moving.cancel() }
+        return await cache.push(deadline: .seconds(30))
     }
 
     @Test func `a write whose time ended offline is sent at the first send, and its life begins then`() async throws {
@@ -55,11 +63,11 @@ struct OfflineTests {
 
         let remote = SimulatedRemoteStore(clock: clock)
         let online = try await online(remote)
-        #expect(await push(online)?.outcomes.applied == 1)
+        #expect(try await push(online)?.outcomes.applied == 1)
         let key = try CacheKey("texts:1")
         #expect(remote.value(of: key) != nil)
         let end = try #require(remote.expiry(of: key))
-        #expect((.milliseconds(59_900) ... .seconds(60)).contains(clock.now().duration(to: end)))
+        #expect((.seconds(57) ... .seconds(60)).contains(clock.now().duration(to: end)))
         #expect(try await online.namespace("texts", of: String.self).get("1") == "ada")
         await online.shutdown()
     }
@@ -71,7 +79,7 @@ struct OfflineTests {
         await cache.shutdown()
         let remote = SimulatedRemoteStore(clock: clock)
         let online = try await online(remote)
-        #expect(await push(online)?.outcomes.expired == 1)
+        #expect(try await push(online)?.outcomes.expired == 1)
         #expect(remote.value(of: try CacheKey("texts:1")) == nil)
         await online.shutdown()
     }
@@ -87,9 +95,31 @@ struct OfflineTests {
         await cache.shutdown()
         let remote = SimulatedRemoteStore(clock: clock)
         let online = try await online(remote)
-        _ = await push(online)
+        _ = try await push(online)
         #expect(try await online.namespace("texts", of: String.self).get("1") == "second")
         #expect(remote.value(of: try CacheKey("texts:2")) == nil)
+        await online.shutdown()
+    }
+
+    @Test func `where such a write wins over a newer one it has its whole life, too`() async throws {
+        let cache = try await Cache(try settings())
+        try await cache.namespace("texts", of: String.self, ttl: .seconds(60)).set("ada", for: "1")
+        await cache.shutdown()
+        clock.advance(by: .seconds(3600))
+        let remote = SimulatedRemoteStore(clock: clock)
+        let other = try await online(remote, "other.db")
+        try await other.namespace("texts", of: String.self).set("grace", for: "1")
+        #expect(try await push(other)?.outcomes.applied == 1)
+        await other.shutdown()
+        remote.reopen()
+        clock.advance(by: .seconds(1))
+        var policy = SyncPolicy()
+        policy.stale = .localWins
+        let online = try await online(remote, "cache.db", policy)
+        #expect(try await push(online)?.outcomes.applied == 1)
+        let end = try #require(remote.expiry(of: try CacheKey("texts:1")))
+        #expect((.seconds(57) ... .seconds(60)).contains(clock.now().duration(to: end)))
+        #expect(try await online.namespace("texts", of: String.self).get("1") == "ada")
         await online.shutdown()
     }
 

@@ -26,7 +26,7 @@ extension Writer {
                 guard let row else { return nil }
                 let former = try file.codec.metadata(row, table: table)
                 guard former.sequence == stamp.sequence.number else { return nil }
-                let metadata = try restamped(former, stamp.above, isAhead, &setBack, now)
+                let metadata = try restamped(former, stamp, isAhead, &setBack, now)
                 let place = RowPlace(table: table, accessedAt: row.integer(8))
                 guard metadata != former else { return RestampedRow(place: place, metadata: former, isChanged: false) }
                 return try resealed(RestampedRow(place: place, metadata: metadata), row, former.version, hash)
@@ -41,19 +41,25 @@ extension Writer {
     }
 
     private func restamped(
-        _ metadata: RowMetadata, _ above: Version?, _ isAhead: Bool, _ setBack: inout HybridLogicalClock,
+        _ metadata: RowMetadata, _ request: Restamp, _ isAhead: Bool, _ setBack: inout HybridLogicalClock,
         _ now: Timestamp
     ) throws(CacheError) -> RowMetadata {
         var restamped = metadata
         var clock = try currentClock()
         var stamp = metadata.version.stamp
-        if let above {
+        if let above = request.above {
             // A clock that was wrong is not drawn from: it would put the change a year ahead.
             var drawn = HybridLogicalClock(last: isAhead ? above.stamp : max(clock.lastStamp, above.stamp))
             stamp = drawn.next(at: now)
             if !isAhead {
                 clock.lastStamp = stamp
                 fileClock = clock
+            }
+            let time = metadata.version.time.milliseconds
+            let difference = Version(stamp: stamp, node: 0).time.milliseconds - time
+            if request.keepsLife, difference > 0, metadata.staleAt > time {
+                restamped.expiresAt = metadata.expiresAt.subtractingSaturated(-difference)
+                restamped.staleAt = metadata.staleAt.subtractingSaturated(-difference)
             }
         } else if metadata.version.time > now {
             stamp = setBack.next(at: now)

@@ -10,8 +10,14 @@ extension Delivery {
             guard case .stamp(let above) = items[index].phase else { return nil }
             asked.append(index)
             return Restamp(
-                key: items[index].change.key, sequence: items[index].change.entry.sequence, above: above)
+                key: items[index].change.key, sequence: items[index].change.entry.sequence, above: above,
+                keepsLife: keepsLife(index))
         }
+    }
+
+    /// Whether a change's life begins when it is sent, and so is counted from its version.
+    private func keepsLife(_ index: Int) -> Bool {
+        !terms.isResend && items[index].policy.pendingKeepsAlive(for: items[index].change.entry)
     }
 
     /// The new versions; the ends of what was set back move with it.
@@ -32,7 +38,11 @@ extension Delivery {
                 // A life that would end before it began was not counted from the stamp, and stays as it is.
                 if items[index].change.entry.staleAt > old.time { items[index].change.entry.move(by: difference) }
             }
-            items[index].change.entry.version = version
+            if case .stamp(above: .some) = items[index].phase, keepsLife(index) {
+                items[index].change.entry.raise(to: version)
+            } else {
+                items[index].change.entry.version = version
+            }
             items[index].phase = .send
         }
     }

@@ -7,7 +7,7 @@ extension Delivery {
     func life(of entry: StoredEntry, _ policy: SyncPolicy, at now: Timestamp) -> Duration? {
         guard entry.value != nil else { return nil }
         var remaining = now.duration(to: entry.staleAt)
-        if policy.pendingKeepsAlive || entry.isKeptUntilSent, !terms.isResend {
+        if policy.pendingKeepsAlive(for: entry), !terms.isResend {
             remaining = max(remaining, entry.version.time.duration(to: entry.staleAt))
         }
         return remaining > .zero ? remaining : nil

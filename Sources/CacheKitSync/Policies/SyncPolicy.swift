@@ -1,3 +1,5 @@
+import CacheKit
+
 /// How changes of a namespace are treated on their way (docs/sync.md).
 public struct SyncPolicy: Sendable, Equatable {
     /// What happens to a change that is older than what the remote holds.
@@ -50,4 +52,18 @@ public struct SyncPolicy: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
+}
+
+extension SyncPolicy {
+    /// Whether the life of a value that waits begins when it is first sent: because of the policy, or of how it was written.
+    func pendingKeepsAlive(for entry: StoredEntry) -> Bool { pendingKeepsAlive || entry.isKeptUntilSent }
+}
+
+extension StoredEntry {
+    /// Gives it a version above the remote's, with a life that is as long from there as it was from the former one.
+    mutating func raise(to version: Version) {
+        let difference = self.version.time.duration(to: version.time)
+        if difference > .zero, staleAt > self.version.time { move(by: difference) }
+        self.version = version
+    }
 }

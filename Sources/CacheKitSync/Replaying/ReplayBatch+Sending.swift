@@ -41,7 +41,7 @@ extension ReplayBatch {
         if let value = entry.value {
             fingerprint = try ValueFingerprint(of: value, form: entry.form)
             var life = now.duration(to: entry.staleAt)
-            if item.isPending, item.policy.pendingKeepsAlive || entry.isKeptUntilSent {
+            if item.isPending, item.policy.pendingKeepsAlive(for: entry) {
                 life = max(life, entry.version.time.duration(to: entry.staleAt))
             }
             // One that ended since it was chosen ends there at once.

@@ -112,11 +112,17 @@ struct ReplayBatch: Sendable {
         items.indices.filter { condition(items[$0].phase) }
     }
 
+    /// Whether a change's life begins when it is sent, and so is counted from its version.
+    private func keepsLife(_ index: Int) -> Bool {
+        items[index].isPending && items[index].policy.pendingKeepsAlive(for: items[index].change.entry)
+    }
+
     private func restamp(_ index: Int) -> Restamp {
         var above: Version?
         if case .stamp(let version) = items[index].phase { above = version }
         let change = items[index].change
-        return Restamp(key: change.key, sequence: change.entry.sequence, above: above)
+        return Restamp(
+            key: change.key, sequence: change.entry.sequence, above: above, keepsLife: keepsLife(index))
     }
 
     /// The new versions; the ends of what was set back move with it.
@@ -134,7 +140,11 @@ struct ReplayBatch: Sendable {
             {
                 items[index].change.entry.move(by: old.time.duration(to: version.time))
             }
-            items[index].change.entry.version = version
+            if case .stamp(above: .some) = items[index].phase, keepsLife(index) {
+                items[index].change.entry.raise(to: version)
+            } else {
+                items[index].change.entry.version = version
+            }
             items[index].phase = .send
         }
     }

@@ -96,7 +96,7 @@ struct ReplayRun: Sendable {
         if policy.isSingleWriter { return .singleWriter }
         let entry = change.entry
         // The life of one that waits may begin only when it is sent.
-        let keepsAlive = isPending && (policy.pendingKeepsAlive || entry.isKeptUntilSent) && !entry.isTombstone
+        let keepsAlive = isPending && policy.pendingKeepsAlive(for: entry) && !entry.isTombstone
         return entry.staleAt <= now && !keepsAlive ? .expired : nil
     }
 

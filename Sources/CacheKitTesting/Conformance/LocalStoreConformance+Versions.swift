@@ -141,6 +141,17 @@ extension LocalStoreConformance {
         try require(
             row?.value == old?.value && row?.sequence == old?.sequence && row?.expiresAt == old?.expiresAt
                 && row?.staleAt == old?.staleAt && row?.base == old?.base, "nothing else of it changes")
+        // A life that begins when the value is sent is as long from the later version.
+        let kept = try await store.commit([put("c", [3])])[0]
+        guard let before = try await entry("c", store) else { return try require(false, "what was committed stands") }
+        _ = try await store.restamp(
+            [Restamp(key: CacheKey("c"), sequence: kept, above: versions[0], keepsLife: true)], at: now)
+        let after = try await entry("c", store)
+        try require(
+            after.map { after in
+                before.version.time.duration(to: before.staleAt) == after.version.time.duration(to: after.staleAt)
+                    && before.staleAt.duration(to: before.expiresAt) == after.staleAt.duration(to: after.expiresAt)
+            } == true, "a life that is kept is as long from the new version")
         try await store.commit([put("a", [2])])
         try require(
             try await entry("a", store).map { later in versions.allSatisfy { $0.map { $0 < later.version } == true } }

@@ -112,6 +112,8 @@ extension SimulatedLocalStore {
                     if !isAhead { drawn.observe(state.file.clock.last) }
                     issued = drawn.next(at: now)
                     if !isAhead { state.file.clock = drawn }
+                    let difference = row.version.time.duration(to: Version(stamp: issued, node: 0).time)
+                    if stamp.keepsLife, difference > .zero, row.staleAt > row.version.time { row.move(by: difference) }
                 } else if row.version.time > now {
                     issued = setBack.next(at: now)
                     let difference = row.staleAt > row.version.time ? now.duration(to: row.version.time) : .zero

@@ -87,6 +87,24 @@ struct DeliveryTests {
         #expect(try life(self.write(change, policy) { $0.isResend = true }) == nil)
     }
 
+    @Test(arguments: [false, true])
+    func `a change that is kept alive and wins over a newer version has its whole life from there`(isRows: Bool) throws
+    {
+        var policy = SyncPolicy()
+        policy.pendingKeepsAlive = !isRows
+        policy.stale = .localWins
+        var change = try Sample.change(1, age: .seconds(100), life: .seconds(-40))
+        change.entry.isKeptUntilSent = isRows
+        var trial = Trial([change], policy)
+        #expect(trial.step() == "push")
+        let record = try Sample.record([9], stamped: .seconds(10))
+        trial.weigh { _ in .stale(record) }
+        #expect(trial.step() == "restamp")
+        trial.delivery.restamped([Version(stamp: UInt64(Sample.now.milliseconds) << 16, node: Sample.node)])
+        #expect(trial.step() == "push")
+        #expect(life(try #require(trial.pushes.first?.writes.first)) == .seconds(60))
+    }
+
     @Test func `absence is accepted unless the policy drops`() throws {
         #expect(try write(Sample.change(1)).acceptsAbsence)
         var policy = SyncPolicy()

@@ -171,10 +171,14 @@ public struct Restamp: Sendable {
     /// What the new version must exceed.
     public var above: Version?
 
+    /// Whether the life of its value is counted from the version: with a later one above ``above`` its ends move as far.
+    public var keepsLife: Bool
+
     /// A change that needs another version.
-    public init(key: CacheKey, sequence: ChangeSequence, above: Version? = nil) {
+    public init(key: CacheKey, sequence: ChangeSequence, above: Version? = nil, keepsLife: Bool = false) {
         self.key = key
         self.sequence = sequence
         self.above = above
+        self.keepsLife = keepsLife
     }
 }
