@@ -14,6 +14,8 @@ struct Get: AsyncParsableCommand {
     func run() async throws {
         let key = try namespace.key(key)
         try await withCache(try await store.open(creatingDatabase: false)) { cache in
+            var namespaces = KeyNamespaces(cache, mode: store.namespaceMode)
+            namespaces.declare(key)
             guard let value = try await cache.documents.get(key) else {
                 // A miss because Redis is away is not the same as no entry.
                 if store.redisURL != nil, case .unavailable(let error) = await cache.health().remote.state {

@@ -27,7 +27,7 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         var input = try InputStream(path: file)
         let outcome = try await withCache(try await store.openForWriting()) { cache in
-            var run = ImportRun(cache: cache, batchSize: batch)
+            var run = ImportRun(KeyNamespaces(cache, mode: store.namespaceMode), batchSize: batch)
             var progress = Progress("imported", total: input.size)
             defer { progress.end() }
             let limit = store.maximumTextBytes
@@ -87,6 +87,7 @@ struct ImportLine {
 /// Gathers lines into batches and stores them; counts what was stored and names what was not.
 struct ImportRun {
     private let cache: Cache
+    private var namespaces: KeyNamespaces
     private let batchSize: Int
     private let batchBytes = 4 << 20
     private var pending: [(line: Int, entry: ImportLine)] = []
@@ -95,8 +96,9 @@ struct ImportRun {
     private(set) var imported = 0
     private(set) var rejected = 0
 
-    init(cache: Cache, batchSize: Int) {
-        self.cache = cache
+    init(_ namespaces: KeyNamespaces, batchSize: Int) {
+        cache = namespaces.cache
+        self.namespaces = namespaces
         self.batchSize = batchSize
     }
 
@@ -108,7 +110,9 @@ struct ImportRun {
         }
         if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { return }
         do throws(CacheError) {
-            pending.append((line, try parse(bytes)))
+            let entry = try parse(bytes)
+            namespaces.declare(entry.key)
+            pending.append((line, entry))
             pendingBytes += bytes.count
         } catch {
             reject(line, error.message)

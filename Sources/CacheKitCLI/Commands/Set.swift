@@ -26,6 +26,8 @@ struct Set: AsyncParsableCommand {
         let input = try value.flatMap { $0 == "-" ? nil : Array($0.utf8) } ?? InputStream.standardInput(limit: limit)
         let document = raw ? MessagePackValue.bytes(input) : try MessagePackValue(json: input)
         try await withCache(try await store.openForWriting()) { cache in
+            var namespaces = KeyNamespaces(cache, mode: store.namespaceMode)
+            namespaces.declare(key)
             try await cache.documents.set(document, for: key, ttl: ttl?.duration)
             if let refused = await pushAfterWriting(cache) { throw refused }
         }
