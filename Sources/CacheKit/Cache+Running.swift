@@ -163,11 +163,11 @@ extension Cache {
             let status = try? await synchronizer?.status()
             let verification = await verification()
             exporter.withLock {
-                $0.export(statistics, status: status, verification, breaker: remote?.breaker, now: clock.now())
+                $0.export(statistics(), status: status, verification, breaker: remote?.breaker, now: clock.now())
             }
             do { try await clock.sleep(for: .seconds(10)) } catch { break }
         }
-        exporter.withLock { $0.export(statistics, status: nil) }
+        exporter.withLock { $0.export(statistics(), status: nil) }
     }
 
     /// Repeats a step until cancelled or shut down. A failure is logged when it begins, not at every step of an outage.

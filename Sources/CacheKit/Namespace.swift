@@ -144,7 +144,7 @@ public struct Namespace<Value: Sendable>: Sendable {
     }
 
     /// What this namespace's handles have read and loaded since the cache was made; for physical keys, what all handles for them have.
-    public var statistics: NamespaceStatistics { counters.statistics }
+    public func statistics() -> NamespaceStatistics { counters.statistics }
 
     // MARK: Writing
 

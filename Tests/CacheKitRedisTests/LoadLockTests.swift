@@ -121,7 +121,7 @@ struct LoadLockTests {
             let began = ContinuousClock.now
             #expect(try await load(caches[0], "k") { 1 } == 1)
             #expect(began.duration(to: .now) > .milliseconds(250))
-            #expect(caches[0].statistics.loadLockTimeouts == 0)
+            #expect(caches[0].statistics().loadLockTimeouts == 0)
         }
     }
 
@@ -136,7 +136,7 @@ struct LoadLockTests {
                 }
                 #expect(value == number)
             }
-            #expect(caches[0].statistics.loadLockFailures == 1)
+            #expect(caches[0].statistics().loadLockFailures == 1)
         }
     }
 }

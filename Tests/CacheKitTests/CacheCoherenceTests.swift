@@ -58,7 +58,7 @@ struct CacheCoherenceTests {
         #expect(try await numbers.get("k") == 7)
         #expect(try await numbers.get("k") == 7)
         #expect(world.remote.reads == 1)
-        #expect(world.cache.statistics.remoteHits == 1)
+        #expect(world.cache.statistics().remoteHits == 1)
         if setting.hasLocal {
             let row = try #require(try await world.local.read([CacheKey("n:k")])[0])
             #expect(row.origin == .remote)

@@ -96,7 +96,7 @@ struct CacheLifecycleTests {
         #expect(await code { try await numbers.set(2, for: "k") } == .shutdown)
         #expect(await code { try await numbers.delete("k") } == .shutdown)
         #expect(await code { _ = try await numbers.getOrSet("k") { 1 } } == .shutdown)
-        #expect(world.cache.statistics.memory.entries == 0)
+        #expect(world.cache.statistics().memory.entries == 0)
     }
 
     @Test func `a cache that nobody runs says so once, and in its health`() async throws {

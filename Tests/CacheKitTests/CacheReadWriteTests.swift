@@ -161,7 +161,7 @@ struct CacheReadWriteTests {
         #expect(await code { _ = try await numbers.get(key) } == .decoding)
         #expect(try await numbers.getOrSet(key) { 7 } == 7)
         #expect(try await numbers.get(key) == 7)
-        #expect(world.cache.statistics.undecodable == 1)
+        #expect(world.cache.statistics().undecodable == 1)
     }
 
     @Test(arguments: Setting.all.filter { $0.isSecure && ($0.hasLocal || $0.hasRemote) })

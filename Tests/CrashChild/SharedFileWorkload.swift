@@ -39,7 +39,7 @@ struct SharedFileWorkload: Sendable {
                 }
                 return try await group.reduce((0, 0)) { ($0.0 + $1.0, max($0.1, $1.1)) }
             }
-            let memory = cache.statistics.memory
+            let memory = cache.statistics().memory
             report("end \(commits) \(longest) \(stalls.longest) \(memory.hits) \(memory.misses)")
         }
     }

@@ -78,7 +78,7 @@ import Testing
             local: .sqlite(path: scratch.file), encryption: .secure(key: .key(MasterKey(hex: Self.key))))
         // While it lives it has the lock, and who does not wait loads beside it.
         #expect(try await Self.load(cache, wait: .zero) == 7)
-        #expect(cache.statistics.loadLockTimeouts == 1)
+        #expect(cache.statistics().loadLockTimeouts == 1)
         let began = ContinuousClock.now
         async let waiting = Self.load(cache, wait: .seconds(60))
         _ = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<[String], any Error>) in
@@ -88,7 +88,7 @@ import Testing
         #expect(try await waiting == 7)
         let waited = began.duration(to: .now)
         #expect(waited > .milliseconds(250) && waited < .seconds(10), "\(waited)")
-        #expect(cache.statistics.loadLockTimeouts == 1)
+        #expect(cache.statistics().loadLockTimeouts == 1)
         await cache.shutdown()
     }
 }

@@ -148,7 +148,7 @@ struct AllTiersTests {
                     for try await user in group { #expect(user == Self.ada) }
                 }
             }
-            #expect(cache.statistics.loads == 1)
+            #expect(cache.statistics().loads == 1)
         }
     }
 

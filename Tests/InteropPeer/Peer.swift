@@ -35,7 +35,7 @@ final class Peer {
         case "close": try await close(request)
         case "lock": try await lock(request)
         case "unlock": try await unlock()
-        case "statistics": ["remote_hits": .int(Int64(try cache(request).statistics.remoteHits))]
+        case "statistics": ["remote_hits": .int(Int64(try cache(request).statistics().remoteHits))]
         case "pack": ["bytes": .bytes(try ByteStorage.pack(request.bytes("bytes")))]
         case "unpack": ["bytes": .bytes(try ByteStorage.unpack(request.bytes("bytes")))]
         default: throw Request.malformed("do")

@@ -97,7 +97,7 @@ struct EveryOperation {
 
     private func lookBehind() async {
         testimony.hear("the cache, \(name)", cache)
-        var statistics = cache.statistics
+        var statistics = cache.statistics()
         // Which namespaces there are is asked for by name.
         statistics.namespaces = [:]
         testimony.hear("statistics, \(name)", statistics)

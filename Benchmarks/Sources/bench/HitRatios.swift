@@ -59,7 +59,7 @@ struct HitRatios {
         let keys = try (0..<trace.distinct).map { try CacheKey("trace:\($0)") }
         let probe = try await cache(bytes: 1 << 20)
         try await probe.bytes.set([1], for: keys[0])
-        let cache = try await cache(bytes: probe.statistics.memory.bytes * entries)
+        let cache = try await cache(bytes: probe.statistics().memory.bytes * entries)
         var hits = 0
         for number in trace.keys {
             if cache.memoryEntry(for: keys[number]) != nil {

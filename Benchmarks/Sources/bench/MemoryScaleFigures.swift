@@ -70,7 +70,7 @@ private func bytesPerEntry(count: Int) -> Figure {
         let valueCount = 100
         let probe = try await Cache(encryption: .plain)
         try await probe.bytes.set(Samples.randomBytes(valueCount, seed: 0), for: Samples.cacheKey(0))
-        let bound = probe.statistics.memory.bytes * count
+        let bound = probe.statistics().memory.bytes * count
         return Contest(
             ours: { repetitions in
                 var configuration = CacheConfiguration()
@@ -82,7 +82,7 @@ private func bytesPerEntry(count: Int) -> Figure {
                     let value = Samples.randomBytes(valueCount, seed: UInt64(number))
                     try await cache.bytes.set(value, for: Samples.cacheKey(number))
                 }
-                let held = cache.statistics.memory.entries
+                let held = cache.statistics().memory.entries
                 guard held > count / 100 * 99 else { throw FloorFailure(call: "fill") }
                 let payload = held * (Samples.cacheKey(0).string.utf8.count + valueCount)
                 return .nanoseconds(Double(try residentMemory() - start - payload) / Double(held)) * repetitions

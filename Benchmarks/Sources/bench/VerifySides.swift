@@ -65,7 +65,7 @@ final class VerifySides: Sendable {
     /// No more keys than 65,536 are remembered as verified, and all are read in turn, so each has been forgotten when its turn comes
     /// again. Memory holds nothing.
     func readUnverified() async throws {
-        if unverifiedReads.isMultiple(of: 1_000), node.cache.statistics.remoteHits != unverifiedReads {
+        if unverifiedReads.isMultiple(of: 1_000), node.cache.statistics().remoteHits != unverifiedReads {
             throw FloorFailure(call: "get, which did not ask the remote")
         }
         let key = keys[unverifiedReads % keys.count]

@@ -117,7 +117,7 @@ extension Cache {
     }
 
     /// What the cache holds and has done since it was made.
-    public var statistics: CacheStatistics {
+    public func statistics() -> CacheStatistics {
         var statistics = CacheStatistics()
         statistics.memory = memory.statistics
         statistics.localHits = counters.localHits.value

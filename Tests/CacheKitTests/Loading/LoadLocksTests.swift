@@ -106,7 +106,7 @@ struct LoadLocksTests {
         #expect(try await holder.value == 7)
         for other in others { #expect(try await drive(first, other) == 7) }
         #expect(loads.value == 1)
-        #expect(first.cache.statistics.loadsElsewhere + second.cache.statistics.loadsElsewhere == 10)
+        #expect(first.cache.statistics().loadsElsewhere + second.cache.statistics().loadsElsewhere == 10)
     }
 
     @Test(arguments: Rings.all)
@@ -201,7 +201,7 @@ struct LoadLocksTests {
         let waited = world.clock.uptime() - began
         #expect(waited >= .seconds(5) && waited < .milliseconds(5100), "\(waited)")
         #expect((50...120).contains(looks.value), "\(looks.value)")
-        #expect(world.cache.statistics.loadLockTimeouts == 1)
+        #expect(world.cache.statistics().loadLockTimeouts == 1)
         withExtendedLifetime(lock) {}
     }
 
@@ -244,7 +244,7 @@ struct LoadLocksTests {
                 }
                 #expect(value == number)
             }
-            #expect(world.cache.statistics.loadLockFailures == outage * 3)
+            #expect(world.cache.statistics().loadLockFailures == outage * 3)
             #expect(world.log.texts(.warning).count == outage)
             world.remote.setOutage(nil)
             _ = try await load(world, Rings.fleet.policy) { 1 }
@@ -258,7 +258,7 @@ struct LoadLocksTests {
         for outage in 1...2 {
             world.local.setLoadLockFailure(CacheError(.readOnlyStore, "trouble"))
             for number in 0..<3 { #expect(try await load(world, Rings.file.policy) { number } == number) }
-            #expect(world.cache.statistics.loadLockFailures == outage * 3)
+            #expect(world.cache.statistics().loadLockFailures == outage * 3)
             #expect(world.log.texts(.warning).count == outage)
             world.local.setLoadLockFailure(nil)
             _ = try await load(world, Rings.file.policy) { 9 }

@@ -27,7 +27,7 @@ struct RenewalTests {
         #expect(try await numbers.get("k") == nil)
         #expect(try await numbers.touch("k") == false)
         #expect(try await numbers.touch("never there") == false)
-        #expect(world.cache.statistics.renewals == 2)
+        #expect(world.cache.statistics().renewals == 2)
     }
 
     @Test(arguments: Setting.withRemote)
@@ -64,7 +64,7 @@ struct RenewalTests {
             #expect(try await numbers.get("k") == 1)
             #expect(await eventually { world.cache.background.count == 0 })
         }
-        #expect(world.cache.statistics.renewals == 10)
+        #expect(world.cache.statistics().renewals == 10)
         world.clock.advance(by: .seconds(4))
         #expect(try await numbers.get("k") == 1)
         #expect(world.cache.background.count == 0)

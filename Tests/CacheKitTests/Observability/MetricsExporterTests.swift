@@ -101,7 +101,7 @@ struct MetricsExporterTests {
             await run.value
         }
         let metrics = RecordingMetrics()
-        world.cache.exporter.withLock { $0.export(world.cache.statistics, status: nil, factory: metrics) }
+        world.cache.exporter.withLock { $0.export(world.cache.statistics(), status: nil, factory: metrics) }
         #expect(metrics.increments("cachekit_writes", "set").isEmpty)
     }
 
@@ -115,7 +115,7 @@ struct MetricsExporterTests {
         _ = try await numbers.get("k")
         try await numbers.delete("k")
         _ = try await numbers.getOrSet("other") { 1 }
-        let statistics = world.cache.statistics
+        let statistics = world.cache.statistics()
         #expect(statistics.memory.hits == 1)
         #expect(statistics.memory.misses == 3)
         #expect(statistics.localHits == 1)

@@ -31,7 +31,7 @@ struct RemovingTests {
             try world.forget("n:a")
             #expect(try await numbers.get("a") == 3)
         }
-        #expect(world.cache.statistics.removals == 1)
+        #expect(world.cache.statistics().removals == 1)
     }
 
     @Test(arguments: settings)
