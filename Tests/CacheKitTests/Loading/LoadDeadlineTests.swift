@@ -24,7 +24,10 @@ struct LoadDeadlineTests {
                 }
             }
         }
-        #expect(await eventually { gate.waiterCount == 1 && world.cache.loads.waiterCount == 3 })
+        #expect(
+            await eventually {
+                gate.waiterCount == 1 && world.cache.loads.waiterCount == 3 && world.clock.sleeperCount == 1
+            })
         world.clock.advance(by: .seconds(5))
         for caller in callers { #expect(await code { _ = try await caller.value } == .loadTimeout) }
         #expect(world.cache.loads.count == 0)
@@ -50,7 +53,7 @@ struct LoadDeadlineTests {
                 return 2
             }
         }
-        #expect(await eventually { gate.waiterCount == 1 })
+        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
         world.clock.advance(by: .seconds(5))
         #expect(try await caller.value == 1)
         gate.open()
@@ -73,7 +76,11 @@ struct LoadDeadlineTests {
                 return Loaded(2)
             }
         }
-        #expect(await eventually { gate.waiterCount == 1 && world.cache.loads.waiterCount == 2 })
+        #expect(
+            await eventually {
+                // Both deadlines.
+                gate.waiterCount == 1 && world.cache.loads.waiterCount == 2 && world.clock.sleeperCount == 2
+            })
         world.clock.advance(by: .seconds(1))
         let served = try #require(try await caller.value)
         #expect(served.value == 1)
