@@ -159,11 +159,15 @@ extension Cache {
     }
 
     private func exportMetrics() async {
+        var size = LocalSize()
         while !Task.isCancelled, !lifecycle.isShutDown {
             let status = try? await synchronizer?.status()
             let verification = await verification()
+            if let local { await size.measure(local, clock) }
             exporter.withLock {
-                $0.export(statistics(), status: status, verification, breaker: remote?.breaker, now: clock.now())
+                $0.export(
+                    statistics(), status: status, verification, breaker: remote?.breaker, local: size,
+                    now: clock.now())
             }
             do { try await clock.sleep(for: .seconds(10)) } catch { break }
         }

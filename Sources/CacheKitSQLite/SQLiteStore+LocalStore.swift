@@ -183,6 +183,11 @@ extension SQLiteStore {
         LocalRemovals(evicted: file.removals.evicted, expired: file.removals.expired)
     }
 
+    /// The file and its log.
+    public var storedBytes: Int? {
+        DatabaseFile.byteCount(file.path) + DatabaseFile.byteCount(file.path + "-wal")
+    }
+
     /// Finishes what waits, empties the log, closes; the file is nobody's when this returns. Again is harmless.
     public func close() async {
         loadLocks.end()

@@ -54,6 +54,7 @@ import Testing
         await store.close()
         let closed = try await fixture.open(hasRemote: false)
         #expect(try await closed.statistics().fileBytes < 4 << 20)
+        #expect(try await closed.statistics().fileBytes == closed.storedBytes)
         #expect(try await closed.verify().isClean)
         await closed.close()
     }

@@ -48,7 +48,7 @@ struct MetricsExporter {
     /// Exports the growth since the last time, and what is held and pending now.
     mutating func export(
         _ statistics: CacheStatistics, status: SyncStatus?, _ verification: Verification? = nil,
-        breaker: RemoteBreaker? = nil, now: Timestamp = Timestamp(milliseconds: 0),
+        breaker: RemoteBreaker? = nil, local: LocalSize = LocalSize(), now: Timestamp = Timestamp(milliseconds: 0),
         factory: any MetricsFactory = MetricsSystem.factory
     ) {
         for (label, dimensions, path) in Self.counters {
@@ -61,6 +61,8 @@ struct MetricsExporter {
         Gauge(label: "cachekit_background_loads", factory: factory).record(statistics.backgroundLoads)
         Gauge(label: "cachekit_memory_bytes", factory: factory).record(statistics.memory.bytes)
         Gauge(label: "cachekit_memory_entries", factory: factory).record(statistics.memory.entries)
+        if let rows = local.rows { Gauge(label: "cachekit_local_rows", factory: factory).record(rows) }
+        if let bytes = local.bytes { Gauge(label: "cachekit_local_bytes", factory: factory).record(bytes) }
         if let verification {
             Gauge(label: "cachekit_unverified_rows", factory: factory).record(verification.unverifiedRows)
             if let last = verification.lastComparison {

@@ -81,6 +81,9 @@ public protocol LocalStore: ChangeSettling, ChangeReviewing {
     /// Rows that this process removed since it opened the store, by cause; asks nothing.
     var removals: LocalRemovals { get }
 
+    /// Bytes of what it keeps on disk now, its log included; `nil` where nothing says so. Constant time.
+    var storedBytes: Int? { get }
+
     /// Finishes what was begun and closes; later calls throw ``CacheError/Code/shutdown``.
     func close() async
 }
@@ -102,6 +105,9 @@ public struct LocalRemovals: Sendable, Equatable {
 extension LocalStore {
     /// A store that counts none.
     public var removals: LocalRemovals { LocalRemovals() }
+
+    /// A store that keeps nothing on disk.
+    public var storedBytes: Int? { nil }
 }
 
 /// The right to push one store's changes; held until released or the process ends.

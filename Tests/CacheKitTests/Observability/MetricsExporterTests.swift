@@ -91,6 +91,23 @@ struct MetricsExporterTests {
         #expect(metrics.records("cachekit_seconds_since_comparison") == [60])
     }
 
+    @Test func `what the local store holds is a gauge, counted once a minute`() async throws {
+        let world = try await World(.localOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        let metrics = RecordingMetrics()
+        var (exporter, size) = (MetricsExporter(), LocalSize())
+        exporter.export(CacheStatistics(), status: nil, local: size, factory: metrics)
+        for number in 0..<3 {
+            try await numbers.set(number, for: "k\(number)")
+            await size.measure(world.local, world.clock)
+            exporter.export(CacheStatistics(), status: nil, local: size, factory: metrics)
+            if number == 1 { world.clock.advance(by: .seconds(60)) }
+        }
+        #expect(metrics.records("cachekit_local_rows") == [1, 1, 3])
+        // It lies in memory.
+        #expect(metrics.records("cachekit_local_bytes").isEmpty)
+    }
+
     @Test func `a second run does not export the first one's growth again`() async throws {
         let world = try await World(.localOnly)
         try await world.namespace("n", of: Int.self).set(1, for: "k")
