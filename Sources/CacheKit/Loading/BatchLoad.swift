@@ -148,9 +148,16 @@ struct BatchLoad<Value: Sendable>: Sendable {
     }
 
     private func loadedNow(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
-        var answers = try await foundInMemory(indices)
+        let answers = try await foundInMemory(indices)
         let missing = indices.filter { answers[$0] == nil }
         guard !missing.isEmpty else { return answers }
+        let others = try await cache.withLoadLocks(
+            for: missing, of: physical, loading, whenFound: foundInTiers, load: loadedFromLoader)
+        return answers.merging(others) { $1 }
+    }
+
+    private func loadedFromLoader(_ missing: [Int]) async throws -> [Int: Load<Value>.Answer] {
+        var answers: [Int: Load<Value>.Answer] = [:]
         let places = try await absencePlaces(missing)
         var attributes = cache.newAttributes(policy)
         attributes.stamp = try await cache.loadStamp(for: missing.map { physical[$0] })
@@ -188,6 +195,17 @@ struct BatchLoad<Value: Sendable>: Sendable {
             let load = single(index)
             guard let entry = cache.memory.entry(load.hash, now: now, isCounted: false) else { continue }
             if let answer = try await load.usable(entry, .memory) { answers[index] = answer }
+        }
+        return answers
+    }
+
+    /// What other processes and nodes have stored meanwhile.
+    private func foundInTiers(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
+        var answers: [Int: Load<Value>.Answer] = [:]
+        let entries = try await cache.entries(for: indices.map { physical[$0] }, isCounted: false)
+        for (index, located) in zip(indices, entries) {
+            guard let (entry, source) = located else { continue }
+            if let answer = try await single(index).usable(entry, source) { answers[index] = answer }
         }
         return answers
     }

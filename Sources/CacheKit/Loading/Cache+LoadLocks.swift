@@ -32,7 +32,7 @@ extension Cache {
                     return found
                 }
                 let result = try await load()
-                await held.giveBack(onceSeen: whatPushes(key))
+                await held.giveBack(onceSeen: whatPushes([key]))
                 return result
             } catch {
                 await held.giveBack()
@@ -62,7 +62,7 @@ extension Cache {
     }
 
     /// What became of asking for a lock once.
-    private enum Attempt {
+    enum LockAttempt {
         case taken
         /// Another has it.
         case held
@@ -72,7 +72,7 @@ extension Cache {
 
     /// Asks for a lock until it was given, or can't be, or the time is over; gives what was found while another had it.
     private func wait<Result>(
-        until end: Duration, _ whenFound: () async throws -> Result?, _ attempt: () async throws -> Attempt
+        until end: Duration, _ whenFound: () async throws -> Result?, _ attempt: () async throws -> LockAttempt
     ) async throws -> Result? {
         var pause = Self.shortestPause
         while case .held = try await attempt() {
@@ -89,11 +89,11 @@ extension Cache {
         return nil
     }
 
-    private static var shortestPause: Duration { .milliseconds(10) }
+    static var shortestPause: Duration { .milliseconds(10) }
     /// As in the sibling SDKs.
-    private static var longestPause: Duration { .milliseconds(100) }
+    static var longestPause: Duration { .milliseconds(100) }
 
-    private func takeFileLock(of key: CacheKey, _ local: any LoadLocking, _ held: HeldLoadLocks) -> Attempt {
+    func takeFileLock(of key: CacheKey, _ local: any LoadLocking, _ held: HeldLoadLocks) -> LockAttempt {
         do throws(CacheError) {
             guard let lock = try local.tryLoadLock(of: key) else { return .held }
             held.keep(lock)
@@ -110,9 +110,9 @@ extension Cache {
         }
     }
 
-    private func takeRemoteLock(
+    func takeRemoteLock(
         of key: CacheKey, _ remote: any RemoteLocking, _ held: HeldLoadLocks
-    ) async throws -> Attempt {
+    ) async throws -> LockAttempt {
         let lock = RemoteLock(
             remote: remote, key: key, lease: Self.defaultLockLease, logger: configuration.logger,
             keyHasher: keyHasher)
@@ -133,18 +133,19 @@ extension Cache {
         }
     }
 
-    /// What to wait for before others find what was stored here for a key; `nil` for nothing.
-    private func whatPushes(_ key: CacheKey) -> (@Sendable () async -> Void)? {
+    /// What to wait for before others find what was stored here for some keys; `nil` for nothing.
+    func whatPushes(_ keys: [CacheKey]) -> (@Sendable () async -> Void)? {
         guard synchronizer != nil else { return nil }
-        return { await self.waitUntilPushed(key) }
+        return { await self.waitUntilPushed(keys) }
     }
 
-    /// Waits until the remote has what was stored here for a key, two seconds at the most.
-    private func waitUntilPushed(_ key: CacheKey) async {
-        guard let local, let row = try? await local.read([key]).first ?? nil, row.origin == .local
+    /// Waits until the remote has what was stored here for some keys, two seconds at the most.
+    private func waitUntilPushed(_ keys: [CacheKey]) async {
+        guard let local, let rows = try? await local.read(keys),
+            let last = rows.compactMap({ $0?.origin == .local ? $0?.sequence : nil }).max()
         else { return }
         let end = clock.uptime() + .seconds(2)
-        while clock.uptime() < end, let watermark = try? await local.watermark(), watermark < row.sequence {
+        while clock.uptime() < end, let watermark = try? await local.watermark(), watermark < last {
             do { try await clock.sleep(for: .milliseconds(10)) } catch { return }
         }
     }

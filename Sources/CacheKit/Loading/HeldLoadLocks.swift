@@ -51,26 +51,27 @@ final class HeldLoadLocks: Sendable {
 
     /// Gives all back. With `isSeen`, the remote's goes once that has returned, and nobody waits for it.
     func giveBack(onceSeen isSeen: (@Sendable () async -> Void)? = nil) async {
-        guard let remote = end() else { return }
-        guard let isSeen else { return await remote.released() }
+        guard let release = end() else { return }
+        guard let isSeen else { return await release() }
         returns.start {
             await isSeen()
-            await remote.released()
+            await release()
         }
     }
 
     /// Gives all back without waiting for the remote's answer.
     func giveBackAtOnce() {
-        if let remote = end() { returns.start(remote.released) }
+        if let release = end() { returns.start(release) }
     }
 
-    private func end() -> Remote? {
+    /// Gives the file's lock back, and what gives back the remote's, if there is one.
+    func end() -> (@Sendable () async -> Void)? {
         let (file, remote) = state.withLock { state in
             state.isOver = true
             defer { (state.file, state.remote) = (nil, nil) }
             return (state.file, state.remote)
         }
         file?.release()
-        return remote
+        return remote?.released
     }
 }

@@ -35,7 +35,8 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// What callers do who waited for a load that failed.
     public var onFailure: FailurePolicy = .shareError
     /// Whether, of all processes that have the same local store open, one at a time loads a key. Needs a store that gives out
-    /// locks, as `.sqlite(path:)`. A killed process frees its lock at once. A load of many keys at once takes none.
+    /// locks, as `.sqlite(path:)`. A killed process frees its lock at once. A load of many keys at once runs for
+    /// those that nobody else loads; for the others it waits, and runs again for what was not stored then.
     public var isOnePerFile = false
     /// Whether, of all nodes and sibling SDKs on the same remote, one at a time loads a key: with the lock of protocol section 8,
     /// so that a loader that is longer away than its lease (30 s) runs beside another. Needs a remote that gives out locks; while
