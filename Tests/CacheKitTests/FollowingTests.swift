@@ -109,6 +109,8 @@ struct FollowingTests {
 
     @Test func `what was written here stays in the local store whatever the remote tells`() async throws {
         try await withWorld(.allTiers) { world, numbers in
+            // Once it was pushed, it is checked like all others.
+            world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
             try await numbers.set(1, for: "a")
             let reads = world.remote.reads
             world.remote.tell(.everything)
