@@ -225,7 +225,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
             try await cache.store(writes)
         } catch  where error.isStorageTrouble {
             cache.counters.storeFailures.count(writes.count)
-            cache.configuration.logger.warning("loaded values were not stored", metadata: ["error": "\(error)"])
+            cache.configuration.logger.warning(
+                "loaded values were not stored", metadata: ["values": "\(writes.count)", "error": "\(error)"])
         }
     }
 

@@ -41,7 +41,7 @@ extension Cache {
             results.merge(found) { $1 }
             results.merge(loaded) { $1 }
             left = left.filter { results[$0] == nil }
-            guard !left.isEmpty else { return results }
+            guard !left.isEmpty, !isOver else { return results }
             // A half of it at random: those who wait for the same keys do not all ask at once.
             let wait = min(pause * (1 - configuration.jitter() / 2), max(end - clock.uptime(), .zero))
             try await clock.sleep(for: wait)

@@ -104,7 +104,9 @@ extension Load {
                 0]
         } catch  where error.isStorageTrouble {
             cache.counters.storeFailures.count()
-            cache.configuration.logger.warning("a loaded value was not stored", metadata: ["error": "\(error)"])
+            cache.configuration.logger.warning(
+                "a loaded value was not stored",
+                metadata: ["key": "\(cache.keyHasher.hash(key))", "error": "\(error)"])
             return ttl ?? policy.ttl
         }
     }
@@ -116,7 +118,8 @@ extension Load {
             // It is loaded again, that is all.
             cache.counters.storeFailures.count()
             cache.configuration.logger.warning(
-                "that a value does not exist was not remembered", metadata: ["error": "\(error)"])
+                "that a value does not exist was not remembered",
+                metadata: ["key": "\(cache.keyHasher.hash(key))", "error": "\(error)"])
         }
     }
 }
