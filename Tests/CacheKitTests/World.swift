@@ -96,3 +96,20 @@ struct World: Sendable {
         cache.memory.shard(hash).remove(hash)
     }
 }
+
+extension World {
+    /// Moves time on in small steps until a task has ended, whenever somebody waits.
+    func drive<Value: Sendable>(_ task: Task<Value, any Error>) async throws -> Value {
+        let done = Counter()
+        let watch = Task {
+            _ = await task.result
+            done.add()
+        }
+        _ = await eventually {
+            if clock.sleeperCount > 0 { clock.advance(by: .milliseconds(5)) }
+            return done.value > 0
+        }
+        await watch.value
+        return try await task.value
+    }
+}

@@ -53,21 +53,6 @@ struct LoadLocksTests {
         try world.local.loadLockCount == 0 && !world.remote.isLocked(key)
     }
 
-    /// Moves time on in small steps until a task has ended, whenever it waits.
-    private func drive<Value: Sendable>(_ world: World, _ task: Task<Value, any Error>) async throws -> Value {
-        let done = Counter()
-        let watch = Task {
-            _ = await task.result
-            done.add()
-        }
-        _ = await eventually {
-            if world.clock.sleeperCount > 0 { world.clock.advance(by: .milliseconds(5)) }
-            return done.value > 0
-        }
-        await watch.value
-        return try await task.value
-    }
-
     @Test func `a policy that asks for no lock takes none, and reads nothing again`() async throws {
         let world = try await World(.allTiers)
         let value = try await world.cache.withLoadLocks(for: key, LoadingPolicy()) { () async throws -> Int? in
@@ -104,7 +89,7 @@ struct LoadLocksTests {
         #expect(await eventually { first.clock.sleeperCount == 10 })
         gate.open()
         #expect(try await holder.value == 7)
-        for other in others { #expect(try await drive(first, other) == 7) }
+        for other in others { #expect(try await first.drive(other) == 7) }
         #expect(loads.value == 1)
         #expect(first.cache.statistics().loadsElsewhere + second.cache.statistics().loadsElsewhere == 10)
     }
@@ -197,7 +182,7 @@ struct LoadLocksTests {
                 3
             }
         }
-        #expect(try await drive(world, task) == 3)
+        #expect(try await world.drive(task) == 3)
         let waited = world.clock.uptime() - began
         #expect(waited >= .seconds(5) && waited < .milliseconds(5100), "\(waited)")
         #expect((50...120).contains(looks.value), "\(looks.value)")
@@ -212,7 +197,7 @@ struct LoadLocksTests {
         world.remote.put(Array("another".utf8), for: try CacheKey("n:k:lock"), expiresAt: nil)
         let began = world.clock.uptime()
         let task = Task { try await load(world, rings.policy) { 3 } }
-        #expect(try await drive(world, task) == 3)
+        #expect(try await world.drive(task) == 3)
         #expect(world.clock.uptime() - began < .milliseconds(5200))
         withExtendedLifetime(lock) {}
     }
@@ -331,7 +316,7 @@ struct LoadLocksTests {
         #expect(await eventually { second.cache.loads.waiterCount == 5 && first.clock.sleeperCount >= 1 })
         gate.open()
         #expect(try await holder.value == 7)
-        for other in others { #expect(try await drive(first, other) == 7) }
+        for other in others { #expect(try await first.drive(other) == 7) }
         #expect(loads.value == 1)
     }
 
