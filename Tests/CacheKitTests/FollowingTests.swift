@@ -107,6 +107,25 @@ struct FollowingTests {
         }
     }
 
+    @Test func `what somebody overwrote before it was known to be sent is read again from then on`() async throws {
+        try await withWorld(.allTiers) { world, numbers in
+            let (remote, cache) = (world.remote, world.cache)
+            let read = Counter()
+            // It has arrived, and this node does not know yet.
+            remote.setWriteHook {
+                remote.setWriteHook(nil)
+                guard let key = try? await writeElsewhere(2, "a", in: world) else { return }
+                remote.tell(.keys([key]))
+                _ = await eventually { cache.statistics().invalidatedKeys > 0 }
+                if (try? await numbers.get("a")) == 1 { read.add() }
+            }
+            try await numbers.set(1, for: "a")
+            #expect(await eventually { (try? await cache.syncStatus()?.backlog.changes) == 0 })
+            #expect(read.value == 1, "what waits is served")
+            #expect(await eventually { (try? await numbers.get("a")) == 2 })
+        }
+    }
+
     @Test func `what was written here stays in the local store whatever the remote tells`() async throws {
         try await withWorld(.allTiers) { world, numbers in
             // Once it was pushed, it is checked like all others.

@@ -140,7 +140,11 @@ extension Cache {
             }
             if let entry, standing == .verified || isPending || isOwn {
                 counters.localHits.count()
-                memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
+                // Not what was heard to have changed and stands only as long as it waits: once the remote has got it, memory
+                // would go on serving what somebody may have overwritten there since.
+                if standing == .verified || isOwn || !unverified.isMarked(hash) {
+                    memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
+                }
                 answers.append(.found(entry))
                 continue
             }

@@ -115,6 +115,9 @@ final class UnverifiedRows: Sendable {
         }
     }
 
+    /// Whether a key was heard to have changed, and the remote was not asked after it since.
+    func isMarked(_ hash: Hash128) -> Bool { state.withLock { $0.marks[hash] != nil } }
+
     /// The remote was asked for a key at `moment`, and its row stands.
     func stands(_ hash: Hash128, asked moment: Moment) {
         state.withLock { state in
