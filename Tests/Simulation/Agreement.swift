@@ -64,7 +64,7 @@ final class Agreement: @unchecked Sendable {
             )
         } else if let shown {
             // A value that was evicted there, or deleted by somebody without versions, is kept here.
-            if let record, record.kind == .value, world.versions[shown] == record.version { return }
+            if let record, record.kind == .value, world.versions[shown]?.contains(record.version) == true { return }
             // Its life may have ended for one and not for the other, whose clock is wrong.
             if let row = file.rows[key], row.staleAt < world.now.advanced(by: .seconds(90)) { return }
             world.violate("\(node.name), \(key.string): shows \(number), the remote has nothing")

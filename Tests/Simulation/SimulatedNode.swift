@@ -170,7 +170,7 @@ final class SimulatedNode: LocalStoreProvider, RemoteStoreProvider, @unchecked S
         guard isRunning, self.life == life else { return nil }
         guard let payload else { return .some(nil) }
         world.note("\(name) reads \(key.string): \(World.number(of: payload))")
-        guard let version = world.versions[payload] else { return payload }
+        guard let version = world.versions[payload]?.max() else { return payload }
         if let floor, version < floor, !pulledOver.foreign.contains(key) {
             world.violate("\(name), \(key.string): \(World.number(of: payload)) was read after something newer")
         }

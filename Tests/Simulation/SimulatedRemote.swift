@@ -91,8 +91,7 @@ final class SimulatedRemote: @unchecked Sendable {
             case .applied:
                 check(write, over: before[index], isLost: isLost, world)
                 if case .put(let value, _) = write.action, let payload = world.payload(of: value, for: write.key) {
-                    // One change may take effect under several versions, where files were copied.
-                    world.versions[payload] = max(world.versions[payload] ?? .unknown, write.version)
+                    world.versions[payload, default: []].insert(write.version)
                 }
                 tell(.keys([write.key]))
                 accepted[write.key, default: []].insert(write.accepted)

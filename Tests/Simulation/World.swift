@@ -20,8 +20,9 @@ final class World: @unchecked Sendable {
     var hasCopies = false
     /// Whether what others wrote wins, as is the default.
     var foreignWins = true
-    /// The version under which each value took effect at the remote; every value is written once.
-    var versions: [[UInt8]: Version] = [:]
+    /// The versions under which each value took effect at the remote. Every value is written once, but a copied file sends its
+    /// changes again under another node's id, and a remote that goes back may hold either.
+    var versions: [[UInt8]: Set<Version>] = [:]
     private var lastNumber = 0
     /// What everybody who writes values without versions seals them with.
     private let cipher: TenantCipher
