@@ -126,6 +126,26 @@ struct FollowingTests {
         }
     }
 
+    @Test func `what somebody overwrote in a gap before it was known to be sent is soon read again`() async throws {
+        try await withWorld(.allTiers) { world, numbers in
+            let (remote, cache) = (world.remote, world.cache)
+            let read = Counter()
+            // It has arrived, this node does not know yet, and nobody tells it who came next.
+            remote.setWriteHook {
+                remote.setWriteHook(nil)
+                guard let key = try? await writeElsewhere(2, "a", in: world) else { return }
+                remote.tell(.everything)
+                _ = await eventually { cache.statistics().gaps > 0 }
+                if (try? await numbers.get("a")) == 1, cache.memoryEntry(for: key) != nil { read.add() }
+            }
+            try await numbers.set(1, for: "a")
+            #expect(await eventually { (try? await cache.syncStatus()?.backlog.changes) == 0 })
+            #expect(read.value == 1, "what waits is served, and is in memory")
+            world.clock.advance(by: CacheConfiguration().coherenceInterval)
+            #expect(await eventually { (try? await numbers.get("a")) == 2 })
+        }
+    }
+
     @Test func `what was written here stays in the local store whatever the remote tells`() async throws {
         try await withWorld(.allTiers) { world, numbers in
             // Once it was pushed, it is checked like all others.

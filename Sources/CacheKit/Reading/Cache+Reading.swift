@@ -140,10 +140,9 @@ extension Cache {
             }
             if let entry, standing == .verified || isPending || isOwn {
                 counters.localHits.count()
-                // Not what was heard to have changed and stands only as long as it waits: once the remote has got it, memory
-                // would go on serving what somebody may have overwritten there since.
-                if standing == .verified || isOwn || !unverified.isMarked(hash) {
-                    memory.shard(hash).fill(hash, with: entry, ticket: tickets[index])
+                let isSure = standing == .verified || isOwn
+                if let kept = isSure ? entry : keptWhileItWaits(entry, hash, now) {
+                    memory.shard(hash).fill(hash, with: kept, ticket: tickets[index])
                 }
                 answers.append(.found(entry))
                 continue
@@ -153,6 +152,18 @@ extension Cache {
                 isPending ? .absent : .askRemote(RemoteQuestion.Row(entry: row, isKnownGone: standing == .gone)))
         }
         return answers
+    }
+
+    /// What memory keeps of a change that stands only as long as it waits for the remote; `nil` for nothing.
+    ///
+    /// It may have got there already, and somebody may have overwritten it since. Once that is heard, memory would go on
+    /// serving it when it no longer waits. While a gap lets nothing be heard, memory asks the local store again soon,
+    /// where another process may have pushed it, too.
+    private func keptWhileItWaits(_ entry: MemoryEntry, _ hash: Hash128, _ now: Timestamp) -> MemoryEntry? {
+        guard !unverified.isMarked(hash) else { return nil }
+        var entry = entry
+        entry.expiresAt = min(entry.expiresAt, now.advanced(by: configuration.coherenceInterval))
+        return entry
     }
 
     /// Whether each key has a live entry; of keys that this node does not hold the remote sends no values.
