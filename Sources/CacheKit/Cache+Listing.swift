@@ -28,9 +28,7 @@ extension Cache {
     /// - Throws: ``CacheError/Code/invalidConfiguration`` without a local store.
     public func localEntries(after: ChangeSequence, limit: Int) async throws(CacheError) -> [LocalEntry] {
         try lifecycle.requireOpen()
-        guard let local else {
-            throw CacheError(.invalidConfiguration, "this cache has no local store to list; give it a file")
-        }
+        guard let local else { throw Self.nothingToList }
         var changes: [Change] = []
         var position = after
         repeat {
@@ -47,6 +45,10 @@ extension Cache {
                 byteCount: change.entry.withheldByteCount ?? change.entry.value?.count ?? 0,
                 isTombstone: change.entry.isTombstone, isNegative: change.entry.isNegative, row: change.entry)
         }
+    }
+
+    static var nothingToList: CacheError {
+        CacheError(.invalidConfiguration, "this cache has no local store to list; give it a file")
     }
 
     /// Opens and decodes a listed row; `nil` for a delete and a negative result.

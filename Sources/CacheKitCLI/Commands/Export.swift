@@ -11,10 +11,12 @@ struct Export: AsyncParsableCommand {
             Reads past damage: a row that was altered or can't be read, and a value that does not open, is named by the number \
             of its change on standard error and skipped; the exit code is then 3. The file is only read, and need not be in \
             order otherwise: see cachekit doctor.
+            What was removed by namespace or tag is left out, as far as the file knows of it.
             """
     )
 
     @Option(name: .long, help: "Only keys that start with this.") var prefix = ""
+    @Flag(name: .long, help: "Also what was removed by namespace or tag.") var removed = false
     @OptionGroup var namespace: NamespaceOptions
     @OptionGroup var store: StoreOptions
 
@@ -22,6 +24,7 @@ struct Export: AsyncParsableCommand {
         let file = StoreOptions.file(try store.existingDatabasePath())
         let opener = try DocumentOpener(try store.encryption(), tenant: store.tenant)
         let prefix = (namespace.namespace.map { "\($0):" } ?? "") + prefix
+        let removals = removed ? HeldRemovals() : try await heldRemovals(file, opener)
         let skipped = Skipped()
         let places = try await file.salvage(keyring: try store.keyring(), tenant: store.tenant) { row in
             switch row {
@@ -32,7 +35,7 @@ struct Export: AsyncParsableCommand {
                     change.key.string.hasPrefix(prefix)
                 else { return }
                 do throws(CacheError) {
-                    guard let value = try opener.document(of: change) else { return }
+                    guard let value = try opener.document(of: change, unless: removals) else { return }
                     let line: MessagePackValue = [
                         "key": .string(change.key.string), "value": value,
                         "ttl": .int(Seconds.left(until: change.entry.staleAt)),
@@ -48,6 +51,18 @@ struct Export: AsyncParsableCommand {
         }
         if skipped.count > 0 { StandardError.write("cachekit: \(skipped.count) entries were skipped") }
         if places > 0 || skipped.count > 0 { throw ExitStatus.partial }
+    }
+
+    /// Rows come in no order, so what tells of removals is read first. What can't be read is named when the rest is.
+    private func heldRemovals(
+        _ file: SQLiteConfiguration, _ opener: DocumentOpener
+    ) async throws -> HeldRemovals {
+        let removals = Mutex(HeldRemovals())
+        try await file.salvage(keyring: try store.keyring(), tenant: store.tenant) { row in
+            guard case .intact(let change) = row else { return }
+            removals.withLock { opener.takeIn(change, to: &$0) }
+        }
+        return removals.withLock { $0 }
     }
 }
 

@@ -5,10 +5,14 @@ import CacheKit
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the live keys of the file, in order of change.",
-        discussion: "With --json one object a line: key, bytes, ttl (seconds left), mode, origin.")
+        discussion: """
+            With --json one object a line: key, bytes, ttl (seconds left), mode, origin.
+            What was removed by namespace or tag is left out, as far as the file knows of it; with a relay key that can't be told.
+            """)
 
     @Option(name: .long, help: "Only keys that start with this.") var prefix = ""
     @Option(name: .long, help: "At most so many keys.") var limit: Int?
+    @Flag(name: .long, help: "Also what was removed by namespace or tag.") var removed = false
     @OptionGroup var namespace: NamespaceOptions
     @OptionGroup var report: ReportOptions
     @OptionGroup var store: StoreOptions
@@ -21,9 +25,11 @@ struct List: AsyncParsableCommand {
         let prefix = (namespace.namespace.map { "\($0):" } ?? "") + prefix
         try await withCache(try await store.open(requiringDatabase: true, creatingDatabase: false, usingRedis: false)) {
             cache in
+            let removals = removed || store.relayKey != nil ? HeldRemovals() : try await cache.heldRemovals()
             var listed = 0
             try await forEachLiveEntry(in: cache, prefix: prefix) { entry in
                 if let limit, listed == limit { return false }
+                if cache.isRemoved(entry, by: removals) { return true }
                 listed += 1
                 guard report.json else {
                     StandardOutput.write(entry.key.string)
