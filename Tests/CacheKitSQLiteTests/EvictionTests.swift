@@ -59,6 +59,27 @@ import Testing
         await closed.close()
     }
 
+    @Test func `what tells of a removal is not evicted, or what was removed would come back`() async throws {
+        let marker = try CacheKey(held: "users:\0a")
+        let first = try await fixture.open(hasRemote: false)
+        try await first.commit([
+            LocalChange(
+                key: marker, value: [1], form: .plain, mode: .native,
+                expiresAt: fixture.clock.now().advanced(by: .seconds(7200)))
+        ])
+        await first.close()
+        try await fillFile(4000, hasRemote: false)
+        let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
+        fixture.clock.advance(by: .seconds(120))
+        while try await store.maintain() {}
+        #expect(try await store.value("key3") == nil, "the oldest go")
+        #expect(try await store.read([marker])[0]?.value == [1])
+        fixture.clock.advance(by: .seconds(7200))
+        while try await store.maintain() {}
+        #expect(try await store.read([marker])[0] == nil, "its life ends as any other")
+        await store.close()
+    }
+
     @Test func `overwriting a row counts as using it, a minute later at the latest`() async throws {
         try await fillFile(4000, hasRemote: false)
         let store = try await fixture.open(hasRemote: false) { $0.sizeLimit = 2 << 20 }
