@@ -103,6 +103,7 @@ extension Writer {
             }
             stored.append(place != nil)
             guard let place else { continue }
+            // A stamp is drawn, too: should the clock fall behind, what is written over this row is newer all the same.
             let (sequence, _) = try nextChange()
             try rows.store(
                 hashed, in: place, version: fill.version, sequence: sequence, origin: .remote,

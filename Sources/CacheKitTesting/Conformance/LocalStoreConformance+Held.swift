@@ -28,6 +28,13 @@ extension LocalStoreConformance {
         guard let near = try await entry("far", store) else { return try require(false, "a change is read back") }
         try require(near.version < year, "a clock that is wrong by a year is not followed")
         try require(near.version.time < clock.now().advanced(by: .seconds(60)), "nor does it move the store's own")
+        clock.advance(by: .seconds(120))
+        let read = version(after: .seconds(-1))
+        try await store.fill([RemoteFill(change: put("read", [1]), version: read, expected: nil)])
+        clock.advance(by: .seconds(-7200))
+        try await store.commit([put("read", [2])])
+        guard let late = try await entry("read", store) else { return try require(false, "a change is read back") }
+        try require(late.version > read, "nor does a clock that falls behind make a change older than what it replaces")
     }
 
     func walksHeldRows(_ store: any LocalStore) async throws {

@@ -81,9 +81,11 @@ public struct SimulatedFile: Sendable {
         {
             clock.observe(former.stamp)
         }
+        // Also for what was read: should the clock fall behind, what is written over it is newer all the same.
+        let stamp = clock.next(at: now)
         rows[change.key] = StoredEntry(
             value: change.value, form: change.value == nil ? .plain : change.form, mode: change.mode,
-            version: origin == .local ? Version(stamp: clock.next(at: now), node: node) : version,
+            version: origin == .local ? Version(stamp: stamp, node: node) : version,
             sequence: ChangeSequence(sequence),
             origin: origin,
             expiresAt: change.expiresAt, staleAt: change.staleAt, base: base, isNegative: change.isNegative)
