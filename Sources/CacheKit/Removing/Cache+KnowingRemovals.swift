@@ -60,9 +60,10 @@ extension Cache {
         for question in questions {
             question.scope.raise(question.part, to: max(question.held, question.found ?? 0))
         }
-        for question in questions { question.scope.know([question.part], asked: question.moment, validity) }
-        // A scope is met as a whole or not at all.
-        for question in questions where question.part == .anyTag { question.scope.met(asked: question.moment) }
+        // Of the moments that a scope was asked for at, the first.
+        for asked in Dictionary(grouping: questions, by: { ObjectIdentifier($0.scope) }).values {
+            asked[0].scope.know(asked.map(\.part), asked: asked[0].moment, validity)
+        }
         await takeIn(questions.filter { ($0.found ?? 0) > $0.held })
         await mend(questions, hasAnswered: hasAnswered)
     }

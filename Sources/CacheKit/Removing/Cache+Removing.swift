@@ -16,7 +16,8 @@ extension Cache {
     func removeAll(tagged tag: String, _ scope: RemovalScope) async throws(CacheError) {
         try requireValues()
         let hash = try TagHash(checked: tag)
-        try await remove([.tag(hash), .anyTag], scope)
+        // In this order: a tag that is forgotten once it is known is covered by the latest of any.
+        try await remove([.anyTag, .tag(hash)], scope)
         changeHub.removed(tag: tag, scope.name)
     }
 

@@ -203,19 +203,18 @@ final class RemovalScope: Sendable {
         }
     }
 
-    /// The stores were asked for parts at `moment`: what is known of these is the latest, unless something was told since.
+    /// The stores were asked for parts at `moment`: what is known of these is the latest, unless something was told since. That of
+    /// the namespace and that of any tag are known together or not at all.
     func know(_ parts: [RemovalMarker.Part], asked moment: Moment, _ validity: Validity) {
         state.withLock { state in
             guard state.moment == moment else { return }
-            for part in parts {
-                switch part {
-                case .all: knownUntil.store(validity.milliseconds, ordering: .releasing)
-                case .anyTag: break
-                case .tag(let tag):
-                    if state.tags.count >= Self.maximumTags, state.tags[tag] == nil { forgetTags(&state) }
-                    state.tags[tag, default: Tag()].knownUntil = validity.milliseconds
-                }
+            for case .tag(let tag) in parts {
+                if state.tags.count >= Self.maximumTags, state.tags[tag] == nil { forgetTags(&state) }
+                state.tags[tag, default: Tag()].knownUntil = validity.milliseconds
             }
+            guard parts.contains(.all), parts.contains(.anyTag) else { return }
+            knownUntil.store(validity.milliseconds, ordering: .releasing)
+            hasMet.store(true, ordering: .releasing)
         }
     }
 
@@ -270,21 +269,23 @@ final class RemovalScope: Sendable {
         }
     }
 
-    /// Parts of which something was removed here, and nobody has seen that the remote, or whoever shares the file, knows.
+    /// Parts of which something was removed here, and nobody has seen that the remote, or whoever shares the file, knows. With one
+    /// of the namespace's two, the other, as they are known together.
     func toConfirm(atMost limit: Int, uptime: () -> Duration) -> [RemovalMarker.Part] {
         guard hasStores else { return [] }
         let isDoubtful = !isKnown(uptime)
+        let isTouched =
+            allStamp.load(ordering: .acquiring) != 0 || tagStamp.load(ordering: .acquiring) != 0
         return state.withLock { state in
-            var parts = state.unconfirmed
-            if isDoubtful {
-                if allStamp.load(ordering: .acquiring) != 0 { parts.insert(.all) }
-                if tagStamp.load(ordering: .acquiring) != 0 { parts.insert(.anyTag) }
-            }
+            var tags = state.unconfirmed
+            let isUnconfirmed = tags.remove(.all) != nil
+            let areTagsUnconfirmed = tags.remove(.anyTag) != nil
             for (tag, known) in state.tags where known.stamp != 0 && !Self.counts(known.knownUntil, uptime) {
-                guard parts.count < limit else { break }
-                parts.insert(.tag(tag))
+                guard tags.count < limit else { break }
+                tags.insert(.tag(tag))
             }
-            return Array(parts.prefix(limit))
+            let isWanted = isUnconfirmed || areTagsUnconfirmed || isDoubtful && isTouched
+            return Array(((isWanted ? [.all, .anyTag] : []) + tags).prefix(limit))
         }
     }
 

@@ -219,6 +219,31 @@ struct RemovingElsewhereTests {
         }
     }
 
+    @Test(arguments: [nil, "t"])
+    func `a removal that is told is found by the reader also where the cache has asked for what it knew before`(
+        _ tag: String?
+    ) async throws {
+        nodes.remote.setFollowing(.active)
+        let here = try await nodes.node(file: nodes.file(1))
+        let other = try await nodes.node(file: nil)
+        try await here.cache.running(drain: .zero) {
+            try #require(await eventually { nodes.remote.tell(.keys([])) })
+            // Something was removed here before, of the other kind.
+            if tag == nil { try await here.numbers.removeAll(tagged: "x") } else { try await here.numbers.removeAll() }
+            try await here.numbers.set(1, for: "a", tags: ["t"])
+            await here.push()
+            #expect(try await here.numbers.get("a") == 1)
+            nodes.clock.advance(by: .milliseconds(10))
+            if let tag { try await other.numbers.removeAll(tagged: tag) } else { try await other.numbers.removeAll() }
+            let parts: [RemovalMarker.Part] = try tag.map { [.tag(try TagHash($0)), .anyTag] } ?? [.all]
+            let heard = here.cache.statistics().invalidatedKeys
+            nodes.remote.tell(.keys(parts.map { RemovalMarker("n", $0).key }))
+            #expect(await eventually { here.cache.statistics().invalidatedKeys > heard })
+            await here.hear()
+            #expect(try await here.numbers.get("a") == nil)
+        }
+    }
+
     @Test func `a running cache puts back what it knows though nobody reads`() async throws {
         nodes.remote.setFollowing(.active)
         let here = try await nodes.node(file: nodes.file(1))
