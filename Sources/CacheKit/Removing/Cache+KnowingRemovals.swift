@@ -29,13 +29,13 @@ extension Cache {
     /// Whether a value was removed, after asking for what is not known.
     func isRemoved(_ attributes: ValueAttributes, _ scope: RemovalScope) async throws(CacheError) -> Bool {
         for _ in 0..<Self.questionsPerRead {
-            switch scope.standing(attributes, uptime: clock.uptime) {
+            switch scope.standing(attributes, uptime: clock.uptime, now: clock.now) {
             case .alive: return false
             case .removed: return true
-            case .unknown: try await learn(scope.unknown(for: attributes, uptime: clock.uptime))
+            case .unknown: try await learn(scope.unknown(for: attributes, uptime: clock.uptime, now: clock.now))
             }
         }
-        return scope.standing(attributes, uptime: clock.uptime) == .removed
+        return scope.standing(attributes, uptime: clock.uptime, now: clock.now) == .removed
     }
 
     /// Asks the stores for markers; those who ask for the same at the same time share one question.

@@ -5,12 +5,12 @@ extension Cache {
     /// Whether a value is known not to have been removed, without asking anybody.
     func isKnownToStand(_ attributes: ValueAttributes, _ scope: RemovalScope?) -> Bool {
         guard let scope else { return true }
-        return scope.standing(attributes, uptime: clock.uptime) == .alive
+        return scope.standing(attributes, uptime: clock.uptime, now: clock.now) == .alive
     }
 
     /// Whether a value is known to have been removed, without asking anybody.
     func isKnownRemoved(_ attributes: ValueAttributes, _ state: NamespaceState) -> Bool {
-        state.removals?.standing(attributes, uptime: clock.uptime) == .removed
+        state.removals?.standing(attributes, uptime: clock.uptime, now: clock.now) == .removed
     }
 
     /// What an entry says, with no document for a negative result, after asking for what is not known of removals; `nil` if it
@@ -67,7 +67,7 @@ extension Cache {
                 others.append(index)
                 continue
             }
-            try await learn(scope.unknown(for: ValueAttributes(), uptime: clock.uptime))
+            try await learn(scope.unknown(for: ValueAttributes(), uptime: clock.uptime, now: clock.now))
             if scope.isUntouched(uptime: clock.uptime) { others.append(index) } else { toOpen.append(index) }
         }
         guard !toOpen.isEmpty else { return try await contains(keys) }

@@ -10,20 +10,20 @@ public struct HeldRemovals: Sendable {
         var tags: [TagHash: UInt64] = [:]
     }
 
+    private let now: Timestamp
+
     private var namespaces: [String: Stamps] = [:]
 
-    /// None.
-    public init() {}
+    /// None, of rows that are gone through about now.
+    public init(now: Timestamp = SystemClock().now()) { self.now = now }
 
     /// Whether no row tells of any, so that no value has to be opened for it.
     public var isEmpty: Bool { namespaces.isEmpty }
 
-    mutating func takeIn(_ marker: RemovalMarker, _ stamp: UInt64, at now: Timestamp) {
-        // What a wrong clock made counts from when it is heard of.
-        let heard = StampClock.isBeyondSkew(stamp, at: now) ? UInt64(max(0, now.milliseconds)) << 16 | 0xFFFF : stamp
+    mutating func takeIn(_ marker: RemovalMarker, _ stamp: UInt64) {
         switch marker.part {
-        case .all: namespaces[marker.namespace, default: Stamps()].all = heard
-        case .tag(let tag): namespaces[marker.namespace, default: Stamps()].tags[tag] = heard
+        case .all: namespaces[marker.namespace, default: Stamps()].all = stamp
+        case .tag(let tag): namespaces[marker.namespace, default: Stamps()].tags[tag] = stamp
         // Says nothing that the tags' own do not.
         case .anyTag: break
         }
@@ -36,12 +36,19 @@ public struct HeldRemovals: Sendable {
             guard name.utf8[place] == UInt8(ascii: ":"), let stamps = namespaces[String(name[..<place])] else {
                 return false
             }
-            return Self.removes(stamps.all, attributes.stamp)
-                || attributes.tags.contains { Self.removes(stamps.tags[$0] ?? 0, attributes.stamp) }
+            return removes(stamps.all, attributes.stamp)
+                || attributes.tags.contains { removes(stamps.tags[$0] ?? 0, attributes.stamp) }
         }
     }
 
-    private static func removes(_ removal: UInt64, _ stamp: UInt64) -> Bool { removal != 0 && stamp <= removal }
+    private func removes(_ removal: UInt64, _ stamp: UInt64) -> Bool {
+        guard removal != 0 else { return false }
+        // A removal that a wrong clock made counts from when it is heard of, but for what lies as far ahead.
+        guard StampClock.isBeyondSkew(removal, at: now), !StampClock.isBeyondSkew(stamp, at: now) else {
+            return stamp <= removal
+        }
+        return Int64(stamp >> 16) <= now.milliseconds
+    }
 }
 
 extension ValueSealer {
@@ -50,7 +57,7 @@ extension ValueSealer {
         guard let marker = RemovalMarker(key), row.isLive(at: now), let entry = MemoryEntry(row),
             let stamp = try? opened(entry, key: key).attributes.stamp
         else { return }
-        removals.takeIn(marker, stamp, at: now)
+        removals.takeIn(marker, stamp)
     }
 }
 
@@ -63,7 +70,7 @@ extension Cache {
         try lifecycle.requireOpen()
         try sealer.requireKey()
         guard let local else { throw Self.nothingToList }
-        var removals = HeldRemovals()
+        var removals = HeldRemovals(now: clock.now())
         var position = ChangeSequence.zero
         while true {
             let page = try await local.changedKeys(after: position, limit: 512)

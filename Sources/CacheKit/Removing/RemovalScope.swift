@@ -10,7 +10,7 @@ final class RemovalScope: Sendable {
     enum Standing {
         case alive
         case removed
-        /// Markers have to be asked for first; see ``RemovalScope/unknown(for:uptime:)``.
+        /// Markers have to be asked for first; see ``RemovalScope/unknown(for:uptime:now:)``.
         case unknown
     }
 
@@ -62,6 +62,7 @@ final class RemovalScope: Sendable {
     private let knownUntil: Atomic<Int64>
     private let isNested = Atomic<Bool>(false)
     private let hasMet: Atomic<Bool>
+    private let hasForeseen = Atomic<Bool>(false)
     private let growth = Atomic<UInt64>(0)
     private let state = Mutex(State())
 
@@ -75,12 +76,12 @@ final class RemovalScope: Sendable {
     // MARK: Reading
 
     /// What the removals of this namespace and of those around it mean for a value.
-    func standing(_ attributes: ValueAttributes, uptime: () -> Duration) -> Standing {
-        let own = ownStanding(attributes, uptime)
+    func standing(_ attributes: ValueAttributes, uptime: () -> Duration, now: () -> Timestamp) -> Standing {
+        let own = ownStanding(attributes, uptime, now)
         guard isNested.load(ordering: .relaxed), own != .removed else { return own }
         var standing = own
         for scope in state.withLock({ $0.enclosing }) {
-            switch scope.ownStanding(attributes, uptime) {
+            switch scope.ownStanding(attributes, uptime, now) {
             case .removed: return .removed
             case .unknown: standing = .unknown
             case .alive: break
@@ -89,11 +90,14 @@ final class RemovalScope: Sendable {
         return standing
     }
 
-    private func ownStanding(_ attributes: ValueAttributes, _ uptime: () -> Duration) -> Standing {
+    private func ownStanding(
+        _ attributes: ValueAttributes, _ uptime: () -> Duration, _ now: () -> Timestamp
+    ) -> Standing {
         let all = allStamp.load(ordering: .acquiring)
         if attributes.stamp <= all, all != 0 { return .removed }
+        if isRemovedByForeseen(attributes, [.all] + attributes.tags.map { .tag($0) }, now) { return .removed }
         var standing = isKnown(uptime) ? Standing.alive : .unknown
-        if !attributes.tags.isEmpty, attributes.stamp <= tagStamp.load(ordering: .acquiring) {
+        if areTagsAsked(attributes, now) {
             switch tagStanding(attributes, uptime) {
             case .removed: return .removed
             case .unknown: standing = .unknown
@@ -116,6 +120,26 @@ final class RemovalScope: Sendable {
         }
     }
 
+    /// Whether a tag of a value may have been removed since.
+    private func areTagsAsked(_ attributes: ValueAttributes, _ now: () -> Timestamp) -> Bool {
+        guard !attributes.tags.isEmpty else { return false }
+        return attributes.stamp <= tagStamp.load(ordering: .acquiring)
+            || isRemovedByForeseen(attributes, [.anyTag], now)
+    }
+
+    /// Of a value and a removal that both lie too far ahead, as all do for a device whose clock has lost years, it can still be told
+    /// which came first.
+    private func isRemovedByForeseen(
+        _ attributes: ValueAttributes, _ parts: @autoclosure () -> [RemovalMarker.Part], _ now: () -> Timestamp
+    ) -> Bool {
+        guard hasForeseen.load(ordering: .acquiring), StampClock.isBeyondSkew(attributes.stamp, at: now()) else {
+            return false
+        }
+        return state.withLock { state in
+            parts().contains { state.foreseen[$0].map { attributes.stamp <= $0.stamp } ?? false }
+        }
+    }
+
     private func isKnown(_ uptime: () -> Duration) -> Bool {
         Self.counts(knownUntil.load(ordering: .acquiring), uptime)
     }
@@ -133,12 +157,12 @@ final class RemovalScope: Sendable {
     }
 
     /// The markers that have to be asked for before it can be told what removals mean for a value.
-    func unknown(for attributes: ValueAttributes, uptime: () -> Duration) -> [(
-        scope: RemovalScope, part: RemovalMarker.Part
-    )] {
+    func unknown(
+        for attributes: ValueAttributes, uptime: () -> Duration, now: () -> Timestamp
+    ) -> [(scope: RemovalScope, part: RemovalMarker.Part)] {
         chain.flatMap { scope -> [(scope: RemovalScope, part: RemovalMarker.Part)] in
             var parts: [RemovalMarker.Part] = scope.isKnown(uptime) ? [] : [.all, .anyTag]
-            if !attributes.tags.isEmpty, attributes.stamp <= scope.tagStamp.load(ordering: .acquiring) {
+            if scope.areTagsAsked(attributes, now) {
                 parts += scope.state.withLock { state in
                     attributes.tags.filter { !Self.counts(state.tags[$0]?.knownUntil ?? 0, uptime) }.map { .tag($0) }
                 }
@@ -241,6 +265,7 @@ final class RemovalScope: Sendable {
             if state.foreseen.count >= Self.maximumTags { state.foreseen = [:] }
             let countsAs = clock.nextRemoval(at: now)
             state.foreseen[part] = (stamp, countsAs)
+            hasForeseen.store(true, ordering: .releasing)
             return countsAs
         }
     }

@@ -184,6 +184,23 @@ struct RemovingElsewhereTests {
         #expect(try await right.numbers.get("a") == nil)
     }
 
+    @Test(arguments: [nil, "t"])
+    func `on a device whose clock has lost years a removal still takes what came before it, and only that`(
+        _ tag: String?
+    ) async throws {
+        let file = nodes.file()
+        let one = try await nodes.node(file: file, hasRemote: false)
+        try await one.numbers.set(1, for: "a", tags: ["t"])
+        nodes.clock.advance(by: .milliseconds(10))
+        if let tag { try await one.numbers.removeAll(tagged: tag) } else { try await one.numbers.removeAll() }
+        try await one.numbers.set(2, for: "b", tags: ["t"])
+        let lost = ManualClock(now: nodes.clock.now().advanced(by: .seconds(-30 * 365 * 86_400)))
+        let again = try await nodes.node(file: file, hasRemote: false, clock: lost)
+        #expect(try await again.numbers.get(["a", "b"]) == ["b": 2])
+        try await again.numbers.set(3, for: "a", tags: ["t"])
+        #expect(try await again.numbers.get(["a", "b"]) == ["a": 3, "b": 2])
+    }
+
     @Test func `who has heard of a removal by a clock that is a little ahead stamps above it`() async throws {
         let ahead = ManualClock(now: nodes.clock.now().advanced(by: .seconds(30)))
         let other = try await nodes.node(file: nil, clock: ahead)
