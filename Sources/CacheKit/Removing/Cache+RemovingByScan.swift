@@ -32,8 +32,8 @@ extension Cache {
             let keys = page.keys.filter { $0.sequence <= end && $0.key.isRemoved(by: prefix) }.map(\.key)
             guard !keys.isEmpty else { continue }
             let now = clock.now()
-            let live = zip(keys, try await local.read(keys)).filter { $0.1?.isLive(at: now) ?? false }.map(\.0)
-            try await delete(live, &removal, progress)
+            let kept = zip(keys, try await local.read(keys)).filter { $0.1?.isKept(at: now) ?? false }.map(\.0)
+            try await delete(kept, &removal, progress)
         }
     }
 
@@ -73,6 +73,11 @@ extension Cache {
         removal.deleted = (removal.deleted ?? 0) + keys.count
         progress(removal)
     }
+}
+
+extension StoredEntry {
+    /// Whether a value may still be shown, by whomever: stale, or by those it has not been sent to.
+    fileprivate func isKept(at now: Timestamp) -> Bool { !isTombstone && (expiresAt > now || origin == .local) }
 }
 
 extension CacheKey {

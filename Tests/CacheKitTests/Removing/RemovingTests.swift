@@ -225,7 +225,7 @@ struct RemovingTests {
         let (world, numbers) = try await world(.remoteOnly)
         try await numbers.set(1, for: "a")
         world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
-        #expect(await code { try await numbers.removeAll() } == .remoteUnavailable)
+        #expect(await code { _ = try await numbers.removeAll() } == .remoteUnavailable)
         world.remote.setOutage(nil)
         world.clock.advance(by: .seconds(5))
         #expect(try await numbers.get("a") == 1)
@@ -255,6 +255,29 @@ struct RemovingTests {
         try await numbers.set(2, for: "1")
         #expect(try await numbers.get("1") == 2)
     }
+
+    @Test func `what is stale or was not sent yet is removed by scanning, too`() async throws {
+        let world = try await World(Setting(hasLocal: true, hasRemote: true, mode: .interop))
+        var policy = LoadingPolicy()
+        policy.staleIfError = .seconds(1000)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(100), mode: .interop, loading: policy)
+        try await numbers.set(1, for: "sent")
+        _ = await world.cache.push(deadline: .seconds(60))
+        world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+        try await numbers.set(2, for: "unsent")
+        world.clock.advance(by: .seconds(101))
+        #expect(try await numbers.getOrSet("sent") { throw Refused() } == 1)
+        // Beyond the stale time, too, it may be kept until it is sent.
+        world.clock.advance(by: .seconds(500))
+        #expect(await code { _ = try await numbers.removeAll() } == .remoteUnavailable)
+        for name in ["sent", "unsent"] {
+            let row = try await world.local.read([numbers.key(name)])[0]
+            #expect(row?.isTombstone == true)
+            await #expect(throws: Refused.self) { _ = try await numbers.getOrSet(name) { throw Refused() } }
+        }
+    }
+
+    private struct Refused: Error {}
 
     @Test func `removing by scanning ends when its task is cancelled, and goes on when it is called again`()
         async throws
