@@ -3,7 +3,8 @@ import CacheKitCore
 /// Where "there is no such value" is remembered: taken before the loader runs, so that a value which is written meanwhile is not
 /// hidden.
 ///
-/// It goes into the file as if it had been read from the remote, so it is never sent; without a file into memory.
+/// It goes into the file as if it had been read from the remote, so it is never sent; into memory without a file, and where a
+/// change stands in the file that has to stay, such as a delete that waits.
 struct AbsencePlace: Sendable {
     private let cache: Cache
     private let key: CacheKey
@@ -33,12 +34,14 @@ struct AbsencePlace: Sendable {
         let change = LocalChange(
             key: key, value: bytes, form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
         if let local = cache.local {
-            try await local.fill([RemoteFill(change: change, version: version, expected: expected)])
-        } else {
-            let entry = MemoryEntry(
-                bytes: bytes, form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
-                writtenAt: now, isNegative: true, sequence: .zero)
-            cache.memory.shard(hash).fill(hash, with: entry, ticket: ticket)
+            let isKept = try await local.fill([RemoteFill(change: change, version: version, expected: expected)])[0]
+            if isKept { return }
+            // Another process may have written meanwhile.
+            guard try await local.read([key])[0]?.sequence == expected else { return }
         }
+        let entry = MemoryEntry(
+            bytes: bytes, form: .plain, mode: mode, expiresAt: change.expiresAt, staleAt: change.staleAt,
+            writtenAt: now, isNegative: true, sequence: expected ?? .zero)
+        cache.memory.shard(hash).fill(hash, with: entry, ticket: ticket)
     }
 }

@@ -126,7 +126,7 @@ extension Cache {
             stamps.observe(stamp, at: now)
             return stamp
         } catch {
-            counters.undecodable.count()
+            counters.openFailures.count(error)
             configuration.logger.warning(
                 "a removal's marker does not open and is passed over; remove the namespace or tag again if that was not meant",
                 metadata: ["error": "\(error)"])

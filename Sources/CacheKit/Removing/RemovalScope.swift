@@ -46,8 +46,6 @@ final class RemovalScope: Sendable {
         var claims: [RemovalMarker.Part: UInt64] = [:]
         /// Markers that the remote has not been seen to have.
         var unconfirmed: Set<RemovalMarker.Part> = []
-        /// Stamps that no right clock made, and what they count as.
-        var foreseen: [RemovalMarker.Part: (stamp: UInt64, countsAs: UInt64)] = [:]
     }
 
     /// Tags of which a removal is known, or that there is none; past it they are asked for again.
@@ -62,7 +60,7 @@ final class RemovalScope: Sendable {
     private let knownUntil: Atomic<Int64>
     private let isNested = Atomic<Bool>(false)
     private let hasMet: Atomic<Bool>
-    private let hasForeseen = Atomic<Bool>(false)
+    private let foreseen = ForeseenRemovals()
     private let growth = Atomic<UInt64>(0)
     private let state = Mutex(State())
 
@@ -95,7 +93,7 @@ final class RemovalScope: Sendable {
     ) -> Standing {
         let all = allStamp.load(ordering: .acquiring)
         if attributes.stamp <= all, all != 0 { return .removed }
-        if isRemovedByForeseen(attributes, [.all] + attributes.tags.map { .tag($0) }, now) { return .removed }
+        if foreseen.removes(attributes, [.all] + attributes.tags.map { .tag($0) }, now) { return .removed }
         var standing = isKnown(uptime) ? Standing.alive : .unknown
         if areTagsAsked(attributes, now) {
             switch tagStanding(attributes, uptime) {
@@ -124,20 +122,7 @@ final class RemovalScope: Sendable {
     private func areTagsAsked(_ attributes: ValueAttributes, _ now: () -> Timestamp) -> Bool {
         guard !attributes.tags.isEmpty else { return false }
         return attributes.stamp <= tagStamp.load(ordering: .acquiring)
-            || isRemovedByForeseen(attributes, [.anyTag], now)
-    }
-
-    /// Of a value and a removal that both lie too far ahead, as all do for a device whose clock has lost years, it can still be told
-    /// which came first.
-    private func isRemovedByForeseen(
-        _ attributes: ValueAttributes, _ parts: @autoclosure () -> [RemovalMarker.Part], _ now: () -> Timestamp
-    ) -> Bool {
-        guard hasForeseen.load(ordering: .acquiring), StampClock.isBeyondSkew(attributes.stamp, at: now()) else {
-            return false
-        }
-        return state.withLock { state in
-            parts().contains { state.foreseen[$0].map { attributes.stamp <= $0.stamp } ?? false }
-        }
+            || foreseen.removes(attributes, [.anyTag], now)
     }
 
     private func isKnown(_ uptime: () -> Duration) -> Bool {
@@ -257,17 +242,9 @@ final class RemovalScope: Sendable {
         }
     }
 
-    /// What a stamp counts as: one that lies too far ahead was made by a wrong clock, and what it says was heard at `now`.
+    /// What a stamp counts as; see ``ForeseenRemovals``.
     func weigh(_ stamp: UInt64, of part: RemovalMarker.Part, at now: Timestamp, _ clock: StampClock) -> UInt64 {
-        guard StampClock.isBeyondSkew(stamp, at: now) else { return stamp }
-        return state.withLock { state in
-            if let known = state.foreseen[part], known.stamp == stamp { return known.countsAs }
-            if state.foreseen.count >= Self.maximumTags { state.foreseen = [:] }
-            let countsAs = clock.nextRemoval(at: now)
-            state.foreseen[part] = (stamp, countsAs)
-            hasForeseen.store(true, ordering: .releasing)
-            return countsAs
-        }
+        foreseen.weigh(stamp, of: part, at: now, clock)
     }
 
     // MARK: Writing

@@ -50,6 +50,45 @@ struct NegativeResultTests {
         #expect(try await numbers.getOrSet("k") { Loaded(2) } == 2)
     }
 
+    @Test(arguments: Setting.all, [false, true])
+    func `it is remembered after a delete that stands in the file, and after a removal`(
+        setting: Setting, removes: Bool
+    ) async throws {
+        let (world, numbers) = try await world(setting)
+        if setting.hasLocal { world.remote.setOutage(CacheError(.remoteUnavailable, "away")) }
+        let loads = Counter()
+        let load: @Sendable () async throws -> Loaded<Int> = {
+            loads.add()
+            return .absent
+        }
+        try await numbers.set(1, for: "k")
+        if removes, setting.mode == .native { try await numbers.removeAll() } else { try await numbers.delete("k") }
+        for _ in 0..<3 { #expect(try await numbers.getOrSet("k", loading: load) == nil) }
+        #expect(loads.value == 1)
+        #expect(try await numbers.get("k") == nil)
+        world.clock.advance(by: .seconds(5))
+        #expect(try await numbers.getOrSet("k", loading: load) == nil)
+        #expect(loads.value == 2)
+        try await numbers.set(2, for: "k")
+        #expect(try await numbers.get("k") == 2)
+    }
+
+    @Test(arguments: [Setting.localOnly, .allTiers], [false, true])
+    func `a value that another process writes while the loader runs is not hidden`(
+        setting: Setting, isDeleted: Bool
+    ) async throws {
+        let (world, numbers) = try await world(setting)
+        if isDeleted { try await numbers.delete("k") }
+        let other = try await World(setting, beside: world)
+        let theirs = other.cache.namespace("n", of: Int.self, ttl: .seconds(10), mode: setting.mode)
+        let answer = try await numbers.getOrSet("k") {
+            try await theirs.set(1, for: "k")
+            return .absent
+        }
+        #expect(answer == nil)
+        #expect(try await numbers.get("k") == 1)
+    }
+
     @Test(arguments: Setting.all)
     func `a value that is written while the loader runs is not hidden`(setting: Setting) async throws {
         let (_, numbers) = try await world(setting)
