@@ -82,6 +82,17 @@ extension Cache {
     @discardableResult
     func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) -> [Bool] {
         guard !changes.isEmpty else { return [] }
+        do {
+            let applied = try await applied(changes, now: now)
+            counters.writeFailure.ends()
+            return applied
+        } catch {
+            counters.writeFailure.note(error, at: now)
+            throw error
+        }
+    }
+
+    private func applied(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) -> [Bool] {
         if let local {
             let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
             let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)

@@ -37,9 +37,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
         var values: [String: Value] = [:]
         var missing: [Int] = []
         for (index, located) in try await cache.entries(for: physical).enumerated() {
-            namespace.counters.read(Hash128(physical[index]), from: located?.source)
             var answer: Load<Value>.Answer?
             if let (entry, source) = located { answer = try await single(index).usable(entry, source) }
+            namespace.counters.read(Hash128(physical[index]), from: answer == nil ? nil : located?.source)
             switch answer {
             case .value(let lookup): values[keys[index]] = lookup.value
             case .absent: break

@@ -8,19 +8,17 @@ extension Load {
     /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
     func checkedOrLoaded(isChecked: Bool) async throws -> Answer {
         // Memory was asked and counted before; it is asked again because another load may just have ended.
-        if let found = try await found(belowMemory: !isChecked) {
-            if case .value(let lookup) = found { namespace.counters.read(hash, from: lookup.source) }
-            return found
-        }
-        namespace.counters.read(hash, from: nil)
+        let found = try await found(belowMemory: !isChecked)
+        namespace.counters.read(hash, from: found?.source)
+        if let found { return found.answer }
         return try await cache.withLoadLocks(for: key, loading) {
-            try await found(belowMemory: true)
+            try await self.found(belowMemory: true)?.answer
         } load: {
             try await loaded()
         }
     }
 
-    private func found(belowMemory: Bool) async throws(CacheError) -> Answer? {
+    private func found(belowMemory: Bool) async throws(CacheError) -> (answer: Answer, source: EntrySource)? {
         let located: Cache.Located?
         if belowMemory {
             located = try await cache.located(key, isCounted: false)
@@ -28,7 +26,7 @@ extension Load {
             located = cache.memory.entry(hash, now: cache.clock.now(), isCounted: false).map { ($0, .memory) }
         }
         guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
-        return try await usable(entry, source, isCounted: true)
+        return try await usable(entry, source, isCounted: true).map { ($0, source) }
     }
 
     /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication

@@ -27,6 +27,7 @@ final class CacheCounters: Sendable {
     let openFailures = OpenFailures()
     let lastLocalError = LastError()
     let lastRemoteError = LastError()
+    let writeFailure = WriteFailure()
 }
 
 /// The last error of a tier, and when it came.

@@ -11,6 +11,8 @@ public struct CacheHealth: Sendable {
     public var breaker: RemoteBreaker
     /// Whether changes that others make in the remote are heard of.
     public var following: RemoteFollowing
+    /// What the last write failed with, where any would have: within the last minute, and none has succeeded since.
+    public var writeError: CacheError?
     /// The way to the remote; `nil` without a synchronizer.
     public var sync: SyncStatus?
     /// How far the rows of the file are known to be what the remote has; `nil` without both.
@@ -57,6 +59,8 @@ extension Cache {
         if case .unavailable(let error) = remoteHealth.state {
             warnings.append("the remote does not answer (\(error))")
         }
+        let writeError = counters.writeFailure.error(at: clock.now())
+        if let writeError { warnings.append("writes fail (\(writeError))") }
         warnings += remote?.warnings ?? []
         let following = remote?.following ?? .absent
         if let warning = Self.warning(following) {
@@ -66,7 +70,7 @@ extension Cache {
         }
         return CacheHealth(
             local: localHealth, remote: remoteHealth, breaker: remote?.breaker ?? .closed, following: following,
-            sync: sync,
+            writeError: writeError, sync: sync,
             verification: await verification(), warnings: warnings)
     }
 

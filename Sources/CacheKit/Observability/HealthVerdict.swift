@@ -14,6 +14,7 @@ extension CacheHealth {
         if case .unavailable = local.state { return .failing }
         // Without a file, writes go to the remote alone.
         if case .absent = local.state, case .unavailable = remote.state { return .failing }
+        if writeError != nil { return .failing }
         return warnings.isEmpty ? .healthy : .degraded
     }
 
@@ -25,10 +26,10 @@ extension CacheHealth {
         case .failing:
             if case .unavailable(let error) = local.state {
                 "the local store does not answer (\(error))"
-            } else if case .unavailable(let error) = remote.state {
+            } else if case .absent = local.state, case .unavailable(let error) = remote.state {
                 "the remote does not answer, and there is no local store that would keep writes (\(error))"
             } else {
-                ""
+                writeError.map { "writes fail (\($0))" } ?? ""
             }
         }
     }

@@ -31,6 +31,23 @@ struct StatisticsTests {
         #expect(statistics["n"] == numbers.statistics())
     }
 
+    @Test func `what is no answer is counted as a miss, and that there is no value as a hit, also for many keys`()
+        async throws
+    {
+        let world = try await World(.localOnly)
+        var policy = LoadingPolicy()
+        policy.negativeTTL = .seconds(60)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(100), loading: policy)
+        try await numbers.set(["a": 1, "b": 2])
+        try await numbers.removeAll()
+        #expect(try await numbers.getOrSet(["a", "b"]) { _ in ["a": 3] } == ["a": 3])
+        #expect(numbers.statistics().memoryHits == 0)
+        #expect(numbers.statistics().misses == 2)
+        for _ in 0..<2 { #expect(try await numbers.getOrSet("c", loading: { .absent }) == nil) }
+        #expect(numbers.statistics().localHits == 1)
+        #expect(numbers.statistics().misses == 3)
+    }
+
     @Test func `what could not be opened is counted by reason`() async throws {
         let world = try await World(.memoryOnly)
         try await world.cache.values(of: String.self).set("text", for: CacheKey("k"))
@@ -80,5 +97,32 @@ struct HealthTests {
         #expect(await world.cache.health().local.lastError?.code == .diskFull)
         world.local.setOutage(.inputOutput, on: .reads)
         #expect(await world.cache.health().verdict == .failing)
+    }
+
+    @Test
+    func `a cache whose writes fail is failing though it reads, until one succeeds or nobody has tried for a minute`()
+        async throws
+    {
+        let world = try await World(.localOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        try await numbers.set(1, for: "k")
+        #expect(await world.cache.health().verdict == .healthy)
+        world.local.setOutage(.diskFull, on: .writes)
+        #expect(await code { try await numbers.set(2, for: "k") } == .diskFull)
+        let health = await world.cache.health()
+        #expect(health.verdict == .failing)
+        #expect(health.writeError?.code == .diskFull)
+        #expect(health.reason.hasPrefix("writes fail"))
+        // A value that is too large says nothing of others.
+        #expect(await code { try await numbers.set(2, for: "k", ttl: .zero) } == .invalidArgument)
+        world.local.setOutage(nil)
+        try await numbers.set(3, for: "k")
+        #expect(await world.cache.health().verdict == .healthy)
+        #expect(await code { try await numbers.set(2, for: "k", ttl: .zero) } == .invalidArgument)
+        #expect(await world.cache.health().verdict == .healthy)
+        world.local.setOutage(.diskFull, on: .writes)
+        #expect(await code { try await numbers.set(2, for: "k") } == .diskFull)
+        world.clock.advance(by: .seconds(61))
+        #expect(await world.cache.health().verdict == .healthy)
     }
 }
