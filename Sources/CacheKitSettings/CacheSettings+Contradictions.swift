@@ -40,7 +40,13 @@ extension CacheSettings {
                 problems.append("\(name) has no effect without \(needs); add it, or take this out")
             }
         }
-        if !hasDatabase { unused("sqlite", needs: name("database")) }
+        if !hasDatabase {
+            unused("sqlite", needs: name("database"))
+            problems += ["coherence_interval", "maintenance_interval"].filter(isChanged).map {
+                "\(name($0)) has no effect without \(name("database")); add it, or take this out"
+            }
+        }
+        problems += unusedKeyProblems
         if !hasRedis { unusedRedis(&problems) }
         if cache.loading.isOnePerFile, !hasDatabase {
             problems.append(
@@ -59,6 +65,21 @@ extension CacheSettings {
             unused("reconciling", needs: needs)
         }
         return problems
+    }
+
+    /// A key that nothing is sealed with, and a choice that a relay key leaves no room for.
+    private var unusedKeyProblems: [String] {
+        if relayKeyFile != nil {
+            guard encryption == .plain else { return [] }
+            return [
+                "\(name("encryption")) is plain, and \(name("relay_key_file")) opens no value, sealed or not; take one out"
+            ]
+        }
+        let hasKey = keyFile != nil || key != nil || unreadable.contains("key_file")
+        guard hasKey, encryption == .plain, !hasDatabase, preset.fixedEncryption == nil else { return [] }
+        return [
+            "\(name("key_file")) has no effect with \(name("encryption")) plain and without \(name("database")): nothing is sealed; take it out, or choose secure"
+        ]
     }
 
     private func unusedRedis(_ problems: inout [String]) {

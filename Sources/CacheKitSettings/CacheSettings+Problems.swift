@@ -70,10 +70,12 @@ extension CacheSettings {
 
     /// Settings of a section that are not as the preset has them.
     func changed(in section: String) -> [String] {
-        let base = CacheSettings(preset)
-        return Setting.all.filter { setting in
-            setting.name.hasPrefix("\(section).")
-                && (readings[setting.name] != nil || setting.read(self) != setting.read(base))
-        }.map { name($0.name) }
+        Setting.all.map(\.name).filter { $0.hasPrefix("\(section).") && isChanged($0) }.map(name)
+    }
+
+    /// Whether a setting was set, or is not as the preset has it.
+    func isChanged(_ name: String) -> Bool {
+        guard let setting = Setting.byName[name] else { return false }
+        return readings[name] != nil || setting.read(self) != setting.read(CacheSettings(preset))
     }
 }

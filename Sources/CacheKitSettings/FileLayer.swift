@@ -38,9 +38,13 @@ struct FileLayer {
             let line = json.line(of: path)
             if path == "preset" {
                 presetLine = line
-                preset = Self.text(entry.value) ?? ""
-            } else if Setting.byName[path] != nil {
-                members[path] = Member(line: line, text: Self.text(entry.value))
+                if case .string(let name) = entry.value { preset = name } else { preset = "" }
+            } else if entry.key.contains(".") {
+                // Beside the object of that name, one of the two would be passed over.
+                mistakes.append(
+                    "\(path) (line \(line)) must be written as an object: a setting of a section stands in it")
+            } else if let setting = Setting.byName[path] {
+                members[path] = Member(line: line, text: Self.text(entry.value, for: setting))
             } else if Setting.sections.contains(path) {
                 if case .map(let inner) = entry.value {
                     take(inner, in: path)
@@ -65,14 +69,14 @@ struct FileLayer {
         return elsewhere.count == 1 ? "did you mean \(elsewhere[0].name)?" : "take it out"
     }
 
-    private static func text(_ value: MessagePackValue) -> String? {
+    private static func text(_ value: MessagePackValue, for setting: Setting) -> String? {
         switch value {
         case .string(let text): return text
         case .int(let number): return "\(number)"
         case .uint(let number): return "\(number)"
         case .double(let number): return "\(number)"
-        case .bool(let flag): return flag ? "true" : "false"
-        case .array(let elements):
+        case .bool(let flag) where setting.words == SettingForm.flag.words: return flag ? "true" : "false"
+        case .array(let elements) where setting.words == SettingForm.list.words:
             var texts: [String] = []
             for element in elements {
                 guard case .string(let text) = element, !text.contains(",") else { return nil }

@@ -102,6 +102,18 @@ struct MistakeTests {
         #expect(alone.count == 2 && alone.name("CACHEKIT_LOADING_IS_ONE_PER_FLEET", "redis.url"))
         let relay = problems(.secure, ["CACHEKIT_RELAY_KEY_FILE": "/none"])
         #expect(relay.name("CACHEKIT_RELAY_KEY_FILE", "database"))
+        for (variables, name, needs) in [
+            (["KEY_FILE": "/none"], "CACHEKIT_KEY_FILE", "nothing is sealed"),
+            (["COHERENCE_INTERVAL": "10ms"], "CACHEKIT_COHERENCE_INTERVAL", "database"),
+            (["MAINTENANCE_INTERVAL": "2s"], "CACHEKIT_MAINTENANCE_INTERVAL", "database"),
+        ] {
+            let base = ["CACHEKIT_REDIS_URL": "redis://h", "CACHEKIT_ENCRYPTION": "plain"]
+            let set = Dictionary(uniqueKeysWithValues: variables.map { ("CACHEKIT_\($0)", $1) })
+            let found = problems(.production, base.merging(set) { $1 })
+            #expect(found.count == 1 && found.name(name, needs), "\(found)")
+        }
+        let chosen = problems(.production, ["CACHEKIT_RELAY_KEY_FILE": "/none", "CACHEKIT_ENCRYPTION": "plain"])
+        #expect(chosen.name("CACHEKIT_ENCRYPTION", "CACHEKIT_RELAY_KEY_FILE"))
         var code = CacheSettings(.secure)
         code.key = .key(try! MasterKey.generate())  // a machine without randomness tests nothing
         code.sync.batchChanges = 7
@@ -115,6 +127,9 @@ struct MistakeTests {
             (#"{"preset": "secure", "sqlite": 4}"#, "must be an object"),
             (#"{"preset": "secure", "tenant": {}}"#, "tenant (line 1) must be a name"),
             (#"{"preset": "secure", "tenant": null}"#, "tenant (line 1) must be a name"),
+            (#"{"preset": "secure", "tenant": true}"#, "tenant (line 1) must be a name"),
+            (#"{"preset": "secure", "tenant": ["a", "b"]}"#, "tenant (line 1) must be a name"),
+            (#"{"preset": "secure", "memory.shards": 4}"#, "memory.shards (line 1) must be written as an object"),
             (#"{"preset": "safe"}"#, "preset (line 1) must be one of"),
         ]
         for (text, words) in cases {
