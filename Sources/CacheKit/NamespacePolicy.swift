@@ -25,7 +25,7 @@ final class NamespaceState: Sendable {
     /// `nil` for the keys outside every namespace.
     let name: String?
     let policy: NamespacePolicy
-    /// What of it was removed; `nil` where values carry no stamp.
+    /// What of it was removed; `nil` where nothing can be: in interop mode, and without a name.
     let removals: RemovalScope?
     /// How its keys begin.
     private let prefix: String
@@ -119,7 +119,7 @@ final class NamespaceRegistry: Sendable {
         return states.withLock { $0[hash] }
     }
 
-    /// Whose removals count for a key; `nil` for keys whose values carry no stamp.
+    /// Whose removals count for a key; `nil` for keys of which none can be known.
     ///
     /// - Parameter state: What decides usually, so that no lock is taken.
     func removals(for key: CacheKey, usually state: NamespaceState?) -> RemovalScope? {

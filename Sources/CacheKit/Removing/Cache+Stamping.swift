@@ -4,21 +4,20 @@ import CacheKitCore
 extension Cache {
     /// The attributes of a value that is about to be written, with its stamp and its tags checked.
     ///
-    /// Whoever calls has seen to it that the namespace can be stamped.
+    /// Whoever calls has seen to it that the namespace can be stamped, if it is declared.
     ///
     /// - Parameter life: How long it is kept, stale windows included.
     func stamped(
         _ attributes: ValueAttributes, _ state: NamespaceState, kept life: Duration, _ now: Timestamp
     ) throws(CacheError) -> ValueAttributes {
-        guard state.removals != nil else {
-            guard attributes.tags.isEmpty else {
-                throw CacheError(
-                    .invalidArgument,
-                    "tags need a declared namespace in native mode: what other SDKs read has no room for them; set the value without"
-                )
-            }
-            return attributes
+        guard state.removals != nil || attributes.tags.isEmpty else {
+            throw CacheError(
+                .invalidArgument,
+                "tags need a declared namespace in native mode: what other SDKs read has no room for them; set the value without"
+            )
         }
+        // Also where no namespace was declared: who has declared it would take a value without a stamp for older than any removal.
+        guard state.policy.mode == .native else { return attributes }
         guard attributes.tags.isEmpty || life <= RemovalMarker.longestTaggedLife else {
             throw .taggedForTooLong()
         }

@@ -7,7 +7,7 @@ struct KeyNamespaces {
     let mode: NamespaceMode
     private var declared: Swift.Set<String> = []
 
-    /// An import may name any number: of those beyond, values are written without a stamp.
+    /// An import may name any number: of those beyond, removals whose clock is ahead of this one are newer than what is written.
     private static let maximumCount = 256
 
     init(_ cache: Cache, mode: NamespaceMode) {

@@ -45,6 +45,23 @@ struct RemovingTests {
         #expect(try await numbers.get("a") == 9)
     }
 
+    @Test(arguments: settings.filter { $0.hasLocal || $0.hasRemote })
+    func `what was set after a removal by who has not declared the namespace is there`(_ setting: Setting) async throws
+    {
+        let (world, numbers) = try await world(setting)
+        try await numbers.removeAll()
+        _ = await world.cache.push(deadline: .seconds(60))
+        world.clock.advance(by: .milliseconds(10))
+        let other = try await World(setting, beside: world)
+        let key = try numbers.key("a")
+        try await other.cache.values(of: Int.self).set(1, for: key)
+        _ = await other.cache.push(deadline: .seconds(60))
+        #expect(try await numbers.get("a") == 1)
+        #expect(try await other.namespace("n", of: Int.self).get("a") == 1)
+        try await numbers.removeAll()
+        #expect(try await numbers.get("a") == nil)
+    }
+
     @Test(arguments: settings)
     func `a tag takes what has it, and nothing else`(_ setting: Setting) async throws {
         let (world, numbers) = try await world(setting)
