@@ -63,8 +63,7 @@ extension Load {
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
         namespace.counters.loaded(hash, in: took)
         guard let value = loaded.value else {
-            // Nothing is remembered of a value that somebody else is to be given.
-            if acceptsAbsence, let ttl = loaded.ttl ?? loading.negativeTTL {
+            if let ttl = loaded.ttl ?? loading.negativeTTL {
                 await keepAbsence(place, ttl, attributes.stamp)
             }
             return .absent

@@ -40,6 +40,31 @@ struct NegativeResultTests {
         #expect(loads.value == 2)
     }
 
+    @Test func `who can't be told that there is none loads where another's loader has found none`() async throws {
+        let (world, numbers) = try await world(.memoryOnly)
+        let (begun, gate) = (Gate(), Gate())
+        async let absent = numbers.getOrSet("k") {
+            begun.open()
+            await gate.wait()
+            return Loaded<Int>.absent
+        }
+        await begun.wait()
+        async let value = numbers.getOrSet("k") { 2 }
+        #expect(await eventually { world.cache.loads.waiterCount == 2 })
+        gate.open()
+        #expect(try await absent == nil)
+        #expect(try await value == 2)
+    }
+
+    @Test func `it takes the place of a delete that the remote has`() async throws {
+        let (world, numbers) = try await world(.allTiers)
+        try await numbers.set(1, for: "k")
+        try await numbers.delete("k")
+        _ = await world.cache.push(deadline: .seconds(60))
+        #expect(try await numbers.getOrSet("k") { .absent } == nil)
+        #expect(try await world.local.read([numbers.key("k")])[0]?.isNegative == true)
+    }
+
     @Test(arguments: Setting.all)
     func `a write takes the place of a negative result`(setting: Setting) async throws {
         let (_, numbers) = try await world(setting)

@@ -261,6 +261,20 @@ struct RemovingElsewhereTests {
         }
     }
 
+    @Test func `a removal whose reply was lost is looked for`() async throws {
+        nodes.remote.setFollowing(.active)
+        let here = try await nodes.node(file: nil)
+        try await here.cache.running(drain: .zero) {
+            try #require(await eventually { nodes.remote.tell(.keys([])) })
+            try await here.numbers.set(1, for: "a")
+            #expect(try await here.numbers.get("a") == 1)
+            nodes.remote.setOutage(.replyLost, on: .writes)
+            #expect(await code { _ = try await here.numbers.removeAll() } == .mayHaveBeenApplied)
+            nodes.remote.setOutage(nil)
+            #expect(try await here.numbers.get("a") == nil)
+        }
+    }
+
     @Test func `a running cache puts back what it knows though nobody reads`() async throws {
         nodes.remote.setFollowing(.active)
         let here = try await nodes.node(file: nodes.file(1))

@@ -39,6 +39,8 @@ struct RemovingTests {
         let (world, numbers) = try await world(setting)
         try await numbers.set(["a": 1, "b": 2])
         try await numbers.removeAll()
+        #expect(try await numbers.get("a") == nil)
+        #expect(try world.cache.memoryEntry(for: numbers.key("a")) == nil, "it takes up no room")
         for key in ["n:a", "n:b"] { try world.forget(key) }
         #expect(try await numbers.get(["a", "b"]).isEmpty)
         #expect(try await numbers.getOrSet("a") { 9 } == 9)
@@ -175,6 +177,7 @@ struct RemovingTests {
         #expect(
             await code { try await numbers.set(1, for: "a", ttl: month + .seconds(1), tags: ["t"]) } == .invalidArgument
         )
+        #expect(await code { try await numbers.touch("a", ttl: month + .seconds(1)) } == .invalidArgument)
     }
 
     @Test func `memory alone forgets no removal of a tag, however many there are`() async throws {
