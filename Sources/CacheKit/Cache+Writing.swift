@@ -12,6 +12,14 @@ extension Cache {
         var attributes: ValueAttributes?
     }
 
+    /// Stores what a caller sets; loads of these keys that run meanwhile store nothing.
+    func set(_ writes: [Write]) async throws(CacheError) {
+        writeMarks.note(writes.lazy.map { Hash128($0.key) })
+        try await store(writes)
+        // Who has begun to load since may have read what was there before.
+        writeMarks.note(writes.lazy.map { Hash128($0.key) })
+    }
+
     /// Seals and stores documents; all of them in one transaction where there is a local store. Gives how long each lives.
     @discardableResult
     func store(_ writes: [Write]) async throws(CacheError) -> [Duration] {
@@ -73,7 +81,9 @@ extension Cache {
             LocalChange(
                 key: key, value: nil, form: .plain, mode: registry.policy(for: key).mode, expiresAt: forgottenAt)
         }
+        writeMarks.note(keys.lazy.map(Hash128.init))
         try await apply(changes, now: now)
+        writeMarks.note(keys.lazy.map(Hash128.init))
         changeHub.deleted(keys)
         counters.deletes.count(keys.count)
     }

@@ -22,6 +22,7 @@ public final class Cache: Sendable {
     let loads: SingleFlight<LoadKey, any Sendable>
     let markerReads: SingleFlight<[RemovalMarker], Void>
     let stamps = StampClock()
+    let writeMarks = WriteMarks()
     let changeHub = ChangeHub()
     let background: BackgroundLoads
     let lockReturns = LockReturns()
@@ -160,4 +161,6 @@ struct LoadKey: Hashable {
     let type: ObjectIdentifier
     /// Who comes after a removal must not be given what began to load before it.
     var generation: UInt64 = 0
+    /// Nor who comes after a write of the key.
+    var writeMark: UInt32 = 0
 }

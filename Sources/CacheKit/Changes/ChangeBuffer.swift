@@ -10,11 +10,15 @@ final class ChangeBuffer: Sendable {
         var nextID: UInt64 = 0
         var isFinished = false
 
-        mutating func take() -> NamespaceChange? {
+        mutating func take(_ capacity: Int) -> NamespaceChange? {
             guard taken < changes.count else { return nil }
             defer {
                 taken += 1
-                if taken == changes.count { (changes, taken) = ([], 0) }
+                // Also where the listener never quite catches up.
+                if taken == changes.count || taken >= capacity {
+                    changes.removeFirst(taken)
+                    taken = 0
+                }
             }
             return changes[taken]
         }
@@ -26,6 +30,9 @@ final class ChangeBuffer: Sendable {
     init(capacity: Int) {
         self.capacity = max(1, capacity)
     }
+
+    /// Changes that take up room, those included that were just taken: less than twice the capacity.
+    var heldCount: Int { state.withLock { $0.changes.count } }
 
     func add(_ change: NamespaceChange) {
         let waiter = state.withLock { state -> CheckedContinuation<NamespaceChange?, Never>? in
@@ -54,7 +61,7 @@ final class ChangeBuffer: Sendable {
             await withCheckedContinuation { continuation in
                 let answer = state.withLock { state -> NamespaceChange?? in
                     if Task.isCancelled { return .some(nil) }
-                    if let change = state.take() { return change }
+                    if let change = state.take(capacity) { return change }
                     if state.isFinished { return .some(nil) }
                     state.waiters[id] = continuation
                     return nil

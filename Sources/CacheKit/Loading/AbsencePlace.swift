@@ -35,7 +35,7 @@ struct AbsencePlace: Sendable {
             key: key, value: bytes, form: .plain, mode: mode, expiresAt: now.advanced(by: ttl), isNegative: true)
         if let local = cache.local {
             let isKept = try await local.fill([RemoteFill(change: change, version: version, expected: expected)])[0]
-            if isKept { return }
+            if isKept { return cache.memory.shard(hash).drop(hash, ticket: ticket) }
             // Another process may have written meanwhile.
             guard try await local.read([key])[0]?.sequence == expected else { return }
         }

@@ -36,30 +36,50 @@ struct BatchLoad<Value: Sendable>: Sendable {
     private func values() async throws -> [String: Value] {
         var values: [String: Value] = [:]
         var missing: [Int] = []
+        var dueForRefresh: [Int] = []
         for (index, located) in try await cache.entries(for: physical).enumerated() {
+            let load = single(index)
             var answer: Load<Value>.Answer?
-            if let (entry, source) = located { answer = try await single(index).usable(entry, source) }
-            namespace.counters.read(Hash128(physical[index]), from: answer == nil ? nil : located?.source)
+            if let (entry, source) = located {
+                answer = try await load.usable(entry, source)
+                if answer != nil, load.freshness(of: entry) == .dueForRefresh { dueForRefresh.append(index) }
+            }
+            namespace.counters.read(load.hash, from: answer == nil ? nil : located?.source)
             switch answer {
             case .value(let lookup): values[keys[index]] = lookup.value
             case .absent: break
             case nil: missing.append(index)
             }
         }
+        refreshInBackground(dueForRefresh)
         guard !missing.isEmpty else { return values }
         let stale = try await staleValues(missing)
-        let dueNow = missing.filter { stale[$0]?.freshness != .stale }
         refreshInBackground(missing.filter { stale[$0]?.freshness == .stale })
-        for (index, found) in stale where found.freshness == .stale { values[keys[index]] = found.value }
+        var dueNow: [Int] = []
+        var servedNow: [Int] = []
+        for index in missing {
+            // The last load failed a moment ago: everyone trying again would only wait for the same.
+            let isServed = stale[index].map { $0.freshness == .stale || isPaused(index) } ?? false
+            if isServed { servedNow.append(index) } else { dueNow.append(index) }
+        }
+        func serve(_ indices: [Int]) {
+            for index in indices { values[keys[index]] = stale[index]?.value }
+            served(stale: indices)
+        }
+        serve(servedNow)
+        // Served only if nothing is left out.
+        let canServe = dueNow.allSatisfy { stale[$0] != nil }
         do {
-            for (index, answer) in try await loaded(dueNow) {
+            guard let answers = try await canServe ? loadedInSoftTime(dueNow) : loaded(dueNow) else {
+                serve(dueNow)
+                return values
+            }
+            for (index, answer) in answers {
                 if case .value(let lookup) = answer { values[keys[index]] = lookup.value }
             }
         } catch let failure as LoaderFailure {
-            // Served only if nothing is left out.
-            guard !Task.isCancelled, dueNow.allSatisfy({ stale[$0] != nil }) else { throw failure }
-            for index in dueNow { values[keys[index]] = stale[index]?.value }
-            served(stale: dueNow)
+            guard !Task.isCancelled, canServe else { throw failure }
+            serve(dueNow)
         }
         return values
     }
@@ -81,18 +101,31 @@ struct BatchLoad<Value: Sendable>: Sendable {
         return stale
     }
 
-    private func refreshInBackground(_ indices: [Int]) {
-        guard let first = indices.first else { return }
-        served(stale: indices)
-        let name = LoadKey(hash: Hash128(physical[first]), type: ObjectIdentifier(Self.self))
-        guard !cache.background.isPaused(name, at: cache.clock.uptime()) else { return }
-        cache.background.start(name) {
-            do {
-                _ = try await loaded(indices)
-            } catch {
-                cache.background.pause(name, until: cache.clock.uptime() + loading.retryPause)
-            }
+    /// A load, for as long as callers with stale values wait; `nil` once that is over, and the load goes on.
+    private func loadedInSoftTime(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer]? {
+        guard let limit = loading.softDeadline, !indices.isEmpty else { return try await loaded(indices) }
+        // Waits as well, so that the load goes on when this caller has left.
+        guard refreshInBackground(indices) else { return try await loaded(indices) }
+        return try await within(limit, of: cache.clock, cache.configuration.sharedWorkExecutor) {
+            try await self.loaded(indices)
         }
+    }
+
+    /// Says whether a load runs in the background that goes on without its callers.
+    @discardableResult
+    private func refreshInBackground(_ indices: [Int]) -> Bool {
+        let due = indices.filter { !isPaused($0) }
+        guard !due.isEmpty else { return false }
+        // Named by all of its keys: another batch that shares some is not this one.
+        let hashes = due.map { Hash128(physical[$0]) }
+        let name = LoadKey(
+            hash: Hash128(low: hashes.reduce(0) { $0 ^ $1.low }, high: hashes.reduce(0) { $0 ^ $1.high }),
+            type: ObjectIdentifier(Self.self))
+        return cache.background.start(name) { _ = try? await loaded(due) }
+    }
+
+    private func isPaused(_ index: Int) -> Bool {
+        cache.background.isPaused(single(index).flight, at: cache.clock.uptime())
     }
 
     private func served(stale indices: [Int]) {
@@ -161,8 +194,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
         let places = try await absencePlaces(missing)
         var attributes = cache.newAttributes(policy)
         attributes.stamp = try await cache.loadStamp(for: missing.map { physical[$0] })
+        let writeMarks = missing.map { cache.writeMarks.mark(of: Hash128(physical[$0])) }
         let began = cache.clock.uptime()
-        let loaded = try await loadedInTime(missing.map { keys[$0] })
+        let loaded = try await loadedInTime(missing)
         let took = cache.clock.uptime() - began
         cache.counters.loads.count(missing.count)
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
@@ -180,6 +214,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
             let lookup = Lookup(
                 value: value, source: .loader, isStale: false, age: .zero, remaining: ttl ?? policy.ttl, loadTime: took)
             answers[index] = .value(lookup)
+            // What was written meanwhile is newer.
+            guard cache.writeMarks.mark(of: Hash128(physical[index])) == writeMarks[position] else { continue }
             let document = try namespace.encode(value, physical[index])
             writes.append(Cache.Write(key: physical[index], document: document, ttl: ttl, attributes: attributes))
         }
@@ -193,7 +229,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
         let now = cache.clock.now()
         for index in indices {
             let load = single(index)
-            guard let entry = cache.memory.entry(load.hash, now: now, isCounted: false) else { continue }
+            guard let entry = cache.memory.entry(load.hash, now: now, isCounted: false),
+                load.freshness(of: entry) == .fresh
+            else { continue }
             if let answer = try await load.usable(entry, .memory) { answers[index] = answer }
         }
         return answers
@@ -204,8 +242,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
         var answers: [Int: Load<Value>.Answer] = [:]
         let entries = try await cache.entries(for: indices.map { physical[$0] }, isCounted: false)
         for (index, located) in zip(indices, entries) {
-            guard let (entry, source) = located else { continue }
-            if let answer = try await single(index).usable(entry, source) { answers[index] = answer }
+            let load = single(index)
+            guard let (entry, source) = located, load.freshness(of: entry) == .fresh else { continue }
+            if let answer = try await load.usable(entry, source) { answers[index] = answer }
         }
         return answers
     }
@@ -230,7 +269,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
         }
     }
 
-    private func loadedInTime(_ keys: [String]) async throws -> [String: Value] {
+    private func loadedInTime(_ indices: [Int]) async throws -> [String: Value] {
+        let keys = indices.map { self.keys[$0] }
         do {
             let loaded = try await within(
                 loading.hardDeadline, of: cache.clock, cache.configuration.sharedWorkExecutor
@@ -238,8 +278,14 @@ struct BatchLoad<Value: Sendable>: Sendable {
             guard let loaded else { throw CacheError.loadTimeout() }
             return loaded
         } catch {
+            // Nobody waits any more: that says nothing of the loader.
+            if Task.isCancelled { throw LoaderFailure(error: error) }
             cache.counters.loadFailures.count()
             namespace.counters.failed(Hash128(physical[0]))
+            if loading.keepsStale > .zero {
+                let end = cache.clock.uptime() + loading.retryPause
+                for index in indices { cache.background.pause(single(index).flight, until: end) }
+            }
             throw LoaderFailure(error: error)
         }
     }

@@ -53,9 +53,10 @@ extension Load {
     }
 
     private func loaded() async throws -> Answer {
-        let place = try await AbsencePlace(cache, key, hash, isWanted: loading.negativeTTL != nil)
+        let place = try await AbsencePlace(cache, key, hash, isWanted: acceptsAbsence)
         var attributes = cache.newAttributes(policy)
         attributes.stamp = try await cache.loadStamp(for: [key])
+        let writeMark = cache.writeMarks.mark(of: hash)
         let began = cache.clock.uptime()
         let loaded = try await loadedInTime()
         let took = cache.clock.uptime() - began
@@ -70,7 +71,10 @@ extension Load {
         }
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         attributes.tags = try ValueAttributes.hashes(of: loaded.tags)
-        let life = try await keep(value, ttl: loaded.ttl, attributes)
+        // What was written meanwhile is newer, whatever it says; the callers who wait had asked before.
+        let isOvertaken = cache.writeMarks.mark(of: hash) != writeMark
+        let life =
+            isOvertaken ? loaded.ttl ?? policy.ttl : try await keep(value, ttl: loaded.ttl, attributes)
         return .value(
             Lookup(value: value, source: .loader, isStale: false, age: .zero, remaining: life, loadTime: took))
     }
@@ -82,6 +86,8 @@ extension Load {
             guard let loaded else { throw CacheError.loadTimeout() }
             return loaded
         } catch {
+            // Nobody waits any more: that says nothing of the loader.
+            if Task.isCancelled { throw LoaderFailure(error: error) }
             cache.counters.loadFailures.count()
             namespace.counters.failed(hash)
             if loading.keepsStale > .zero {

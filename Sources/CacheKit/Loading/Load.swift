@@ -29,7 +29,9 @@ struct Load<Value: Sendable>: Sendable {
     var hash: Hash128 { Hash128(key) }
     var loading: LoadingPolicy { policy.loading }
     var flight: LoadKey {
-        LoadKey(hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key))
+        LoadKey(
+            hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key),
+            writeMark: cache.writeMarks.mark(of: hash))
     }
 
     /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
@@ -50,7 +52,8 @@ struct Load<Value: Sendable>: Sendable {
             if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
             return found
         }
-        guard loading.keepsStale > .zero else { return try await joined() }
+        // What is due for a refresh below memory is an answer, too.
+        guard loading.keepsStale > .zero || loading.eagerRefresh != nil else { return try await joined() }
         return try await answerOrStale()
     }
 
@@ -113,15 +116,17 @@ struct Load<Value: Sendable>: Sendable {
     private func joinedInTime() async throws -> Answer? {
         guard let limit = loading.softDeadline else { return try await joined() }
         // Waits as well, so that the load goes on when this caller has left.
-        refreshInBackground()
+        guard refreshInBackground() else { return try await joined() }
         return try await within(limit, of: cache.clock, cache.configuration.sharedWorkExecutor) {
             try await self.joined()
         }
     }
 
-    private func refreshInBackground() {
-        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return }
-        cache.background.start(flight) { _ = try? await joined() }
+    /// Says whether a load runs in the background that goes on without its callers.
+    @discardableResult
+    private func refreshInBackground() -> Bool {
+        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return false }
+        return cache.background.start(flight) { _ = try? await joined() }
     }
 
     // MARK: One load at a time

@@ -175,6 +175,14 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         }
     }
 
+    /// Drops a key, unless the outcome of a write became known since `ticket`.
+    func drop(_ hash: Hash128, ticket: Ticket) {
+        change { state in
+            guard state.stripes[State.stripe(hash)].generation == ticket else { return }
+            state.remove(hash, below: nil)
+        }
+    }
+
     /// Drops everything; earlier reads may no longer fill.
     func removeAll() {
         change { state in

@@ -125,4 +125,76 @@ struct BatchLoadTests {
         #expect(try await numbers.getOrSet(["z"]) { _ in [:] } == [:])
         #expect(try await numbers.getOrSet(["z"]) { _ in ["z": 1] } == [:])
     }
+
+    private func staleWorld(
+        _ adjust: (inout LoadingPolicy) -> Void
+    ) async throws -> (World, Namespace<Int>) {
+        let world = try await World(.localOnly)
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        adjust(&loading)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await numbers.set(["a": 1, "b": 1])
+        return (world, numbers)
+    }
+
+    @Test func `after the soft deadline the stale values of a batch are served, and the load goes on`() async throws {
+        let (world, numbers) = try await staleWorld { $0.softDeadline = .seconds(1) }
+        world.clock.advance(by: .seconds(11))
+        let (gate, loads) = (Gate(), Counter())
+        let load: @Sendable ([String]) async throws -> [String: Int] = { keys in
+            loads.add()
+            await gate.wait()
+            return Dictionary(uniqueKeysWithValues: keys.map { ($0, 2) })
+        }
+        let caller = Task { try await numbers.getOrSet(["a", "b"], load: load) }
+        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 2 })
+        world.clock.advance(by: .seconds(1))
+        #expect(try await caller.value == ["a": 1, "b": 1])
+        #expect(world.cache.statistics().staleServed == 2)
+        gate.open()
+        #expect(await eventually { world.cache.background.count == 0 && world.cache.loads.count == 0 })
+        #expect(try await numbers.get(["a", "b"]) == ["a": 2, "b": 2])
+        #expect(loads.value == 1)
+        // One that is missing has to be waited for, and within the time all are.
+        world.clock.advance(by: .seconds(11))
+        #expect(try await numbers.getOrSet(["a", "c"], load: load) == ["a": 2, "c": 2])
+        #expect(try await numbers.getOrSet(["b"], load: load) == ["b": 2])
+    }
+
+    @Test func `a batch that has just failed is not tried again for a while`() async throws {
+        let (world, numbers) = try await staleWorld { $0.retryPause = .seconds(2) }
+        world.clock.advance(by: .seconds(11))
+        let loads = Counter()
+        let fail: @Sendable ([String]) async throws -> [String: Int] = { _ in
+            loads.add()
+            throw Failure()
+        }
+        for _ in 0..<3 { #expect(try await numbers.getOrSet(["a", "b"], load: fail) == ["a": 1, "b": 1]) }
+        #expect(loads.value == 1)
+        // Nor by one key of it.
+        #expect(try await numbers.getOrSet("a") { throw Failure() } == 1)
+        await #expect(throws: Failure()) { try await numbers.getOrSet(["a", "c"], load: fail) }
+        #expect(loads.value == 2)
+        world.clock.advance(by: .seconds(2))
+        #expect(try await numbers.getOrSet(["a", "b"]) { _ in ["a": 2, "b": 2] } == ["a": 2, "b": 2])
+    }
+
+    @Test func `values of a batch are loaded anew before their life ends`() async throws {
+        let (world, numbers) = try await staleWorld { $0.eagerRefresh = 0.5 }
+        let loads = Counter()
+        let load: @Sendable ([String]) async throws -> [String: Int] = { keys in
+            loads.add()
+            return Dictionary(uniqueKeysWithValues: keys.map { ($0, 2) })
+        }
+        world.clock.advance(by: .seconds(3))
+        #expect(try await numbers.getOrSet(["a", "b"], load: load) == ["a": 1, "b": 1])
+        #expect(world.cache.background.count == 0)
+        world.clock.advance(by: .seconds(3))
+        #expect(try await numbers.getOrSet(["a", "b"], load: load) == ["a": 1, "b": 1])
+        #expect(await eventually { world.cache.background.count == 0 })
+        #expect(try await numbers.getOrSet(["a", "b"], load: load) == ["a": 2, "b": 2])
+        #expect(loads.value == 1)
+        #expect(world.cache.statistics().staleServed == 0)
+    }
 }

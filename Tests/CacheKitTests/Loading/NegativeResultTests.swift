@@ -56,6 +56,44 @@ struct NegativeResultTests {
         #expect(try await value == 2)
     }
 
+    @Test func `with a time of its own it is remembered without any in the policy, whatever stood there`() async throws
+    {
+        let (world, numbers) = try await world(.localOnly, ttl: nil)
+        let loads = Counter()
+        try await numbers.set(1, for: "k")
+        try await numbers.delete("k")
+        for _ in 0..<3 {
+            let answer = try await numbers.getOrSet("k") {
+                loads.add()
+                return Loaded<Int>(nil, ttl: .seconds(5))
+            }
+            #expect(answer == nil)
+        }
+        #expect(loads.value == 1)
+        #expect(world.cache.loads.count == 0)
+    }
+
+    @Test func `it takes the place of a value that is loaded anew before its life ends`() async throws {
+        let world = try await World(.allTiers)
+        world.remote.setFollowing(.active)
+        var loading = LoadingPolicy()
+        loading.eagerRefresh = 0.5
+        loading.negativeTTL = .seconds(100)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await world.cache.running(drain: .zero) {
+            try #require(await eventually { world.remote.tell(.keys([])) })
+            // What was in the file before is checked once.
+            #expect(try await numbers.get("other") == nil)
+            try await numbers.set(1, for: "k")
+            #expect(await eventually { (try? await world.cache.syncStatus()?.backlog.changes) == 0 })
+            #expect(try await numbers.get("k") == 1)
+            world.clock.advance(by: .seconds(6))
+            #expect(try await numbers.getOrSet("k") { .absent } == 1)
+            #expect(await eventually { world.cache.background.count == 0 })
+            #expect(try await numbers.getOrSet("k") { Loaded(2) } == nil)
+        }
+    }
+
     @Test func `it takes the place of a delete that the remote has`() async throws {
         let (world, numbers) = try await world(.allTiers)
         try await numbers.set(1, for: "k")

@@ -132,4 +132,14 @@ struct ChangesTests {
         }
         #expect(count == 8000)
     }
+
+    @Test func `a listener that never quite catches up takes up no more room than it may`() async {
+        let buffer = ChangeBuffer(capacity: 4)
+        buffer.add(.set(key: "0"))
+        for number in 1..<100 {
+            buffer.add(.set(key: "\(number)"))
+            #expect(await buffer.next() == .set(key: "\(number - 1)"))
+            #expect(buffer.heldCount <= 8)
+        }
+    }
 }
