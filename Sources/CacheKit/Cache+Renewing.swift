@@ -53,6 +53,7 @@ extension Cache {
     /// Renews an entry if it still stands; `false` if something else does by now.
     private func renew(_ entry: MemoryEntry, _ key: CacheKey, until end: Timestamp) async throws(CacheError) -> Bool {
         let now = clock.now()
+        let hash = Hash128(key)
         let policy = registry.policy(for: key)
         let change = LocalChange(
             key: key, value: entry.bytes, form: entry.form, mode: entry.mode,
@@ -63,11 +64,16 @@ extension Cache {
         } else {
             if let remote {
                 let write = RemoteWrite(key: key, action: .expire(timeToLive: now.duration(to: end)))
-                if case .failed(let error)? = try await remote.write([write]).first { throw error }
+                switch try await remote.write([write]).first {
+                case .failed(let error)?: throw error
+                case .missing?:
+                    // Deleted there by somebody who was not heard of.
+                    memory.shard(hash).remove(hash)
+                    return false
+                case .applied?, nil: break
+                }
             }
-            let hash = Hash128(key)
-            memory.shard(hash).renew(hash, at: now, staleAt: end, expiresAt: change.expiresAt)
-            isRenewed = true
+            isRenewed = memory.shard(hash).renew(hash, entry, at: now, staleAt: end, expiresAt: change.expiresAt)
         }
         if isRenewed { counters.renewals.count() }
         return isRenewed

@@ -20,8 +20,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
     func result() async throws -> [String: Value] {
         do {
             return try await values()
-        } catch let failure as LoaderFailure {
-            throw failure.error
+        } catch {
+            throw error.ofLoad
         }
     }
 
@@ -164,7 +164,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             do {
                 let answers = try await loadedNow(indices)
                 for (index, claim) in zip(indices, claims) {
-                    cache.loads.land(claim, .success(answers[index] ?? .absent))
+                    cache.loads.land(claim, .success(answers[index] ?? .absent(from: .loader)))
                 }
                 promise.keep(.success(answers))
             } catch {
@@ -205,7 +205,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
         var writes: [Cache.Write] = []
         for (position, index) in missing.enumerated() {
             guard let value = loaded[keys[index]] else {
-                answers[index] = .absent
+                answers[index] = .absent(from: .loader)
                 if let ttl = loading.negativeTTL {
                     await single(index).keepAbsence(places[position], ttl, attributes.stamp)
                 }
@@ -262,7 +262,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
     private func keep(_ writes: [Cache.Write]) async throws(CacheError) {
         do {
             try await cache.store(writes)
-        } catch  where error.isStorageTrouble {
+        } catch  where error.isStorageTrouble || error.code == .shutdown {
             cache.counters.storeFailures.count(writes.count)
             cache.configuration.logger.warning(
                 "loaded values were not stored", metadata: ["values": "\(writes.count)", "error": "\(error)"])

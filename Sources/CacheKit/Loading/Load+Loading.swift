@@ -8,17 +8,15 @@ extension Load {
     /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
     func checkedOrLoaded(isChecked: Bool) async throws -> Answer {
         // Memory was asked and counted before; it is asked again because another load may just have ended.
-        let found = try await found(belowMemory: !isChecked)
-        namespace.counters.read(hash, from: found?.source)
-        if let found { return found.answer }
+        if let found = try await found(belowMemory: !isChecked) { return found }
         return try await cache.withLoadLocks(for: key, loading) {
-            try await self.found(belowMemory: true)?.answer
+            try await found(belowMemory: true)
         } load: {
             try await loaded()
         }
     }
 
-    private func found(belowMemory: Bool) async throws(CacheError) -> (answer: Answer, source: EntrySource)? {
+    private func found(belowMemory: Bool) async throws(CacheError) -> Answer? {
         let located: Cache.Located?
         if belowMemory {
             located = try await cache.located(key, isCounted: false)
@@ -26,7 +24,7 @@ extension Load {
             located = cache.memory.entry(hash, now: cache.clock.now(), isCounted: false).map { ($0, .memory) }
         }
         guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
-        return try await usable(entry, source, isCounted: true).map { ($0, source) }
+        return try await usable(entry, source, isCounted: true)
     }
 
     /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication
@@ -36,7 +34,9 @@ extension Load {
     ) async throws(CacheError) -> Answer? {
         if entry.isNegative {
             guard acceptsAbsence else { return nil }
-            return try await cache.openedUnlessRemoved(entry, key, usually: namespace.state).map { _ in .absent }
+            return try await cache.openedUnlessRemoved(entry, key, usually: namespace.state).map { _ in
+                .absent(from: source)
+            }
         }
         do {
             return try await namespace.lookup(entry, key, from: source).map { .value($0) }
@@ -67,7 +67,7 @@ extension Load {
             if let ttl = loaded.ttl ?? loading.negativeTTL {
                 await keepAbsence(place, ttl, attributes.stamp)
             }
-            return .absent
+            return .absent(from: .loader)
         }
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         attributes.tags = try ValueAttributes.hashes(of: loaded.tags)
@@ -105,7 +105,7 @@ extension Load {
         do {
             return try await cache.store([Cache.Write(key: key, document: document, ttl: ttl, attributes: attributes)])[
                 0]
-        } catch  where error.isStorageTrouble {
+        } catch  where error.isStorageTrouble || error.code == .shutdown {
             cache.counters.storeFailures.count()
             cache.configuration.logger.warning(
                 "a loaded value was not stored",

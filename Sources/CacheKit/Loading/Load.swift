@@ -7,6 +7,15 @@ struct LoaderFailure: Error {
     let error: any Error
 }
 
+extension Error {
+    /// What a caller of a load is given: the loader's own error, and a cancellation as such, whoever noticed it.
+    var ofLoad: any Error {
+        if let failure = self as? LoaderFailure { return failure.error }
+        if let error = self as? CacheError, error.code == .cancelled, Task.isCancelled { return CancellationError() }
+        return self
+    }
+}
+
 /// One call that takes a value from the tiers, or from its loader.
 struct Load<Value: Sendable>: Sendable {
     typealias Loader = @Sendable () async throws -> Loaded<Value>
@@ -15,7 +24,15 @@ struct Load<Value: Sendable>: Sendable {
     enum Answer: Sendable {
         case value(Lookup<Value>)
         /// There is no such value.
-        case absent
+        case absent(from: EntrySource)
+
+        /// The tier that answered, as reads are counted; `nil` for a miss, which what is stale is, too.
+        var tier: EntrySource? {
+            switch self {
+            case .value(let lookup): lookup.isStale || lookup.source == .loader ? nil : lookup.source
+            case .absent(let source): source == .loader ? nil : source
+            }
+        }
     }
 
     let namespace: Namespace<Value>
@@ -37,18 +54,20 @@ struct Load<Value: Sendable>: Sendable {
     /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
     func result() async throws -> Lookup<Value>? {
         do {
-            switch try await answer() {
+            let answer = try await answer()
+            namespace.counters.read(hash, from: answer.tier)
+            switch answer {
             case .value(let lookup): return lookup
             case .absent: return nil
             }
-        } catch let failure as LoaderFailure {
-            throw failure.error
+        } catch {
+            namespace.counters.read(hash, from: nil)
+            throw error.ofLoad
         }
     }
 
     private func answer() async throws -> Answer {
         if let entry = cache.memory.entry(hash, now: cache.clock.now()), let found = try await usable(entry, .memory) {
-            namespace.counters.read(hash, from: .memory)
             if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
             return found
         }
@@ -65,7 +84,6 @@ struct Load<Value: Sendable>: Sendable {
             if let (entry, source) = try await cache.entryBelowMemory(key, hash),
                 let found = try await usable(entry, source)
             {
-                namespace.counters.read(hash, from: source)
                 if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
                 return found
             }

@@ -125,9 +125,7 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
     /// Drops an entry, unless another one has taken its place.
     func drop(_ hash: Hash128, _ entry: MemoryEntry) {
         change { state in
-            guard let slot = state.slot(hash) else { return }
-            let held = state.slots[slot].entry(forms: state.forms)
-            if held.sequence == entry.sequence, held.bytes == entry.bytes { state.remove(hash, below: nil) }
+            if let slot = state.slot(hash), state.holds(entry, in: slot) { state.drop(slot) }
         }
     }
 
@@ -156,11 +154,15 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         }
     }
 
-    /// Lets the life of what is held end at another time.
-    func renew(_ hash: Hash128, at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
+    /// Lets the life of what is held end at another time; `false` if another entry has taken its place.
+    func renew(
+        _ hash: Hash128, _ entry: MemoryEntry, at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp
+    ) -> Bool {
         change { state in
-            guard let slot = state.slot(hash) else { return }
+            guard let slot = state.slot(hash) else { return true }
+            guard state.holds(entry, in: slot) else { return false }
             state.slots.renew(slot, at: now, staleAt: staleAt, expiresAt: expiresAt)
+            return true
         }
     }
 

@@ -92,6 +92,12 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
         drop(slot)
     }
 
+    /// Whether a slot holds this entry, and not another of its key.
+    func holds(_ entry: MemoryEntry, in slot: Int) -> Bool {
+        let held = slots[slot].entry(forms: forms)
+        return held.sequence == entry.sequence && held.bytes == entry.bytes
+    }
+
     /// Drops what a slot holds.
     mutating func drop(_ slot: Int) {
         order.removed(slot)

@@ -97,6 +97,8 @@ public struct RemoteWrite: Sendable {
 public enum RemoteWriteResult: Sendable {
     /// It took effect.
     case applied
+    /// There was nothing whose life could be changed.
+    case missing
     /// The server refused this one, or it is not known what became of it (``CacheError/Code/mayHaveBeenApplied``,
     /// ``CacheError/Code/remoteTimeout``), or it was not sent; others of the batch are not affected.
     case failed(CacheError)

@@ -57,6 +57,7 @@ struct WriteOperation: KeyedOperation {
         for (write, reply) in zip(unit, replies) {
             switch (write.action, reply) {
             case (_, .error(let text)): results.append(.failed(.redisReply(text)))
+            case (.expire, .integer(0)): results.append(.missing)
             case (.put, .simpleString), (.delete, .integer), (.expire, .integer): results.append(.applied)
             default: throw .redisUnexpectedReply()
             }

@@ -139,7 +139,7 @@ extension Delivery {
         }
         for (index, result) in zip(asked, results) {
             switch result {
-            case .applied:
+            case .applied, .missing:
                 items[index].phase = .done(items[index].wasExpired ? .expired : .applied)
                 answered.insert(items[index].bucket)
             case .failed(let error): refuse(index, error)

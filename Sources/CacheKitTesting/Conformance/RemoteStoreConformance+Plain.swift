@@ -53,7 +53,10 @@ extension RemoteStoreConformance {
             RemoteWrite(key: try CacheKey(key), action: .expire(timeToLive: life))
         }
         try await write(store, [put("k", [1]), put("short", [2])])
-        try await write(store, [expire("k", .seconds(1_000)), expire("nobody", .seconds(10))])
+        let moved = try await store.write([expire("k", .seconds(1_000)), expire("nobody", .seconds(10))])
+        guard moved.count == 2, case .applied = moved[0], case .missing = moved[1] else {
+            return try require(false, "where there is nothing, no life is moved, and that is said")
+        }
         try await write(store, [expire("short", .milliseconds(100))])
         await pass(.milliseconds(150))
         let read = try await store.read([CacheKey("k"), CacheKey("nobody"), CacheKey("short")])

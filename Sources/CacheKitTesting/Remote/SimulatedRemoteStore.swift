@@ -161,6 +161,7 @@ public final class SimulatedRemoteStore: RemoteStore, RemoteStoreProvider, Fails
                 case .delete:
                     held.cells[write.key] = nil
                 case .expire(let life):
+                    guard held.live(write.key, at: now) != nil else { return .missing }
                     held.cells[write.key]?.expiresAt = now.advanced(by: life)
                 }
                 return .applied

@@ -185,7 +185,7 @@ final class CountingLoad: Sendable {
                 for (index, result) in results.enumerated() {
                     switch result {
                     case .applied where isReplicated: state.acknowledged[indices[index]] = numbers[index]
-                    case .applied: break
+                    case .applied, .missing: break
                     case .failed(let error): state.findings.failures[error.code, default: 0] += 1
                     }
                 }

@@ -110,4 +110,16 @@ struct RenewalTests {
         #expect(try await numbers.getOrSet("l") { Loaded(1, ttl: .seconds(100)) } == 1)
         #expect(try await numbers.lookup("l")?.remaining == .seconds(90))
     }
+
+    @Test func `what somebody deleted in the remote is not renewed, and is no longer served`() async throws {
+        let world = try await World(.remoteOnly)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10))
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(5))
+        #expect(try await numbers.touch("k"))
+        _ = try await world.remote.write([RemoteWrite(key: numbers.key("k"), action: .delete)])
+        #expect(try await numbers.get("k") == 1, "nobody has told")
+        #expect(try await !numbers.touch("k"))
+        #expect(try await numbers.get("k") == nil)
+    }
 }

@@ -48,6 +48,36 @@ struct StatisticsTests {
         #expect(numbers.statistics().misses == 3)
     }
 
+    @Test func `a load in the background is no read, and each caller of a load is one`() async throws {
+        let world = try await World(.memoryOnly)
+        var policy = LoadingPolicy()
+        policy.eagerRefresh = 0.5
+        policy.staleIfError = .seconds(100)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: policy)
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(6))
+        #expect(try await numbers.getOrSet("k") { 2 } == 1)
+        #expect(await eventually { world.cache.background.count == 0 })
+        #expect(numbers.statistics().memoryHits == 1)
+        #expect(numbers.statistics().misses == 0)
+        world.clock.advance(by: .seconds(11))
+        #expect(try await numbers.getOrSet("k") { throw Failure() } == 2)
+        #expect(numbers.statistics().misses == 1, "what is stale is a miss")
+        let gate = Gate()
+        let callers = (0..<3).map { _ in
+            Task {
+                try await numbers.getOrSet("l") {
+                    await gate.wait()
+                    return 3
+                }
+            }
+        }
+        #expect(await eventually { world.cache.loads.waiterCount == 3 })
+        gate.open()
+        for caller in callers { #expect(try await caller.value == 3) }
+        #expect(numbers.statistics().misses == 4)
+    }
+
     @Test func `what could not be opened is counted by reason`() async throws {
         let world = try await World(.memoryOnly)
         try await world.cache.values(of: String.self).set("text", for: CacheKey("k"))
