@@ -48,7 +48,9 @@ final class DictionaryRemote: RemoteStore {
                 case .put(let value, let life):
                     cells.cells[write.key] = VersionedCells.Cell(value: value, expiresAt: now.advanced(by: life))
                 case .delete: cells.cells[write.key] = nil
-                case .expire(let life): cells.cells[write.key]?.expiresAt = now.advanced(by: life)
+                case .expire(let life):
+                    guard cells.live(write.key, at: now) != nil else { return .missing }
+                    cells.cells[write.key]?.expiresAt = now.advanced(by: life)
                 }
                 return .applied
             }
