@@ -35,12 +35,20 @@ struct OpenedFile: Sendable {
                 return try openAsItIs(configuration, context)
             } catch  where [.damagedStore, .tamperedStore].contains(error.code) {
                 try recreation.setAside(found, because: error)
-            } catch  where error.code == .inputOutput && found != recreation.lookAtFile() {
+            } catch  where movedAway.contains(error.code) && found != recreation.lookAtFile() {
                 // Set aside by another process, between two looks of this one.
             }
         }
         return try openAsItIs(configuration, context)
     }
+
+    private static var moved: CacheError {
+        CacheError(.inputOutput, "the file was moved away while it was opened; find out by whom, and open it again")
+    }
+
+    /// What opening meets where the file is moved meanwhile: nothing at the path, or a file that SQLite no longer writes to
+    /// (`SQLITE_READONLY_DBMOVED`, https://www.sqlite.org/rescode.html).
+    private static let movedAway: Set<CacheError.Code> = [.inputOutput, .readOnlyStore]
 
     private static func openAsItIs(
         _ configuration: SQLiteConfiguration, _ context: LocalStoreContext
@@ -50,6 +58,7 @@ struct OpenedFile: Sendable {
         try FilePermissions.checkFolder(of: path, context.logger)
         try DatabaseFile.createIfMissing(path)
         try FilePermissions.check(path, context.logger)
+        guard !Recreation.isHalfway(path) else { throw Recreation.halfway }
         let connection = try SQLiteConnection(configuration)
         let isNew = try DatabaseFile.isNew(connection, path)
         let log = isNew ? nil : try LogCheck.run(path)
@@ -65,6 +74,11 @@ struct OpenedFile: Sendable {
             // nothing says any more that it is new.
             try connection.execute(
                 "PRAGMA page_size=\(configuration.pageSize); PRAGMA synchronous=EXTRA", "creating the database")
+        } else {
+            // Log and shared memory are found by the file's name, so they may be another file's. Once a file was read, nobody sets
+            // it aside.
+            _ = try connection.integer("PRAGMA schema_version")
+            guard !connection.hasMoved else { throw moved }
         }
         try create(connection, configuration, context)
         CreationMark.remove(path)

@@ -12,6 +12,10 @@ internal import Logging
 
 /// Sets a damaged file aside, so that a new one can be made in its place.
 ///
+/// While it is locked, its log gets another name first, and only then the file loses its own: a new file must not find what belongs to
+/// another one, and whoever makes it does not wait for that lock. Until then the file has both names, and a kill in between
+/// leaves that to be seen.
+///
 /// What is kept, one generation of it: `<path>-damaged` with its log as `-damaged-wal`, so that `doctor` and `export` work on it. A
 /// log without its file is kept as `<path>-damaged-log`: beside another file SQLite would apply it.
 struct Recreation {
@@ -34,7 +38,9 @@ struct Recreation {
             "a file with a remote may hold writes that were not sent, and is never recreated; set onDamage to refuse")
     }
 
-    func lookAtFile() -> Found? {
+    func lookAtFile() -> Found? { Self.look(at: path) }
+
+    private static func look(at path: String) -> Found? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         return Found(
@@ -95,20 +101,43 @@ struct Recreation {
         return true
     }
 
-    /// In this order, so that whoever comes after an interruption finds an empty place, or an empty file with a log, and goes on.
+    /// Whether the file at the path is one that was being set aside when its process ended: its log may be gone already.
+    static func isHalfway(_ path: String) -> Bool {
+        guard let found = look(at: path), !found.isEmpty, let kept = look(at: path + "-damaged") else { return false }
+        return found == kept
+    }
+
+    static var halfway: CacheError {
+        CacheError(
+            .damagedStore,
+            "the file was damaged, and setting it aside was interrupted; remove it, it is kept under '-damaged', too")
+    }
+
     private func move(_ found: Found) throws(CacheError) {
         if found.isEmpty {
             try rename("-wal", "-damaged-log")
             // The name stays: processes that are about to open it all make the same file.
             try CreationMark.set(path)
         } else {
-            // Else they would be taken for the new one's.
-            for suffix in ["-damaged-wal", "-damaged-journal", "-damaged-log"] { unlink(path + suffix) }
-            try rename("", "-damaged")
-            try rename("-wal", "-damaged-wal")
+            try beginMove()
+            // Not over what was kept before an interruption.
+            if !DatabaseFile.exists(path + "-damaged-wal") { try rename("-wal", "-damaged-wal") }
         }
-        try rename("-journal", "-damaged-journal")
-        unlink(path + "-shm")
+        if !DatabaseFile.exists(path + "-damaged-journal") { try rename("-journal", "-damaged-journal") }
+        for suffix in ["-wal", "-journal", "-shm"] { unlink(path + suffix) }
+        try DatabaseFile.syncFolder(of: path)
+        guard !found.isEmpty else { return }
+        unlink(path)
+        try DatabaseFile.syncFolder(of: path)
+    }
+
+    private func beginMove() throws(CacheError) {
+        guard !Self.isHalfway(path) else { return }
+        // Else they would be taken for the new one's.
+        for suffix in ["-damaged", "-damaged-wal", "-damaged-journal", "-damaged-log"] { unlink(path + suffix) }
+        guard link(path, path + "-damaged") == 0 else {
+            throw CacheError(errno: errno, "giving the damaged file a second name")
+        }
         try DatabaseFile.syncFolder(of: path)
     }
 

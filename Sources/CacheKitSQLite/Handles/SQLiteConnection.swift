@@ -82,6 +82,12 @@ final class SQLiteConnection {
     /// Leaves the log as it is when this connection closes as the last one.
     func keepLogOnClose() { _ = ck_db_config_flag(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
 
+    /// Whether another file, or none, stands where the connection's file was opened.
+    var hasMoved: Bool {
+        var answer: Int32 = 0
+        return sqlite3_file_control(database, "main", SQLITE_FCNTL_HAS_MOVED, &answer) == SQLITE_OK && answer != 0
+    }
+
     /// The file as the VFS has it open.
     private func openFile() throws(CacheError) -> (UnsafeMutablePointer<sqlite3_file>, sqlite3_io_methods) {
         var pointer: UnsafeMutablePointer<sqlite3_file>?

@@ -1,10 +1,11 @@
 import CacheKit
 import CacheKitCore
-import CacheKitSQLite
 import CacheKitTesting
 import Foundation
 import Logging
 import Testing
+
+@testable import CacheKitSQLite
 
 /// When a damaged file is made anew, and when never.
 @Suite struct RecreationTests {
@@ -117,6 +118,45 @@ import Testing
         #expect(try bytes("-damaged-log") == Data(repeating: 4, count: 5000))
     }
 
+    @Test(arguments: [false, true])
+    func `a kill while the file has two names loses neither it nor its log`(hasMovedLog: Bool) async throws {
+        try await make()
+        // A log whose header is damaged; without it the file looks whole.
+        let user = try await fixture.open(hasRemote: false)
+        try await user.commit([fixture.put("a", [1])])
+        var log = try bytes("-wal")
+        log[40] ^= 1
+        let file = try bytes("")
+        await user.close()
+        try file.write(to: URL(filePath: fixture.path))
+        try log.write(to: URL(filePath: fixture.path + (hasMovedLog ? "-damaged-wal" : "-wal")))
+        chmod(fixture.path + "-wal", 0o600)
+        #expect(link(fixture.path, fixture.path + "-damaged") == 0)
+        #expect(await code { _ = try await fixture.open(hasRemote: false) } == .damagedStore)
+        #expect(await code { _ = try await reopen(hasRemote: true) } == .invalidConfiguration)
+        let store = try await reopen()
+        #expect(try await store.value("key1") == nil)
+        try await store.commit([fixture.put("a", [2])])
+        await store.close()
+        #expect(warnings.count == 1)
+        #expect(try bytes("-damaged") == file)
+        #expect(try bytes("-damaged-wal") == log)
+        // As the refusal says, for who would rather do it by hand.
+        let again = try await fixture.open(hasRemote: false)
+        #expect(try await again.value("a") == [2])
+        await again.close()
+    }
+
+    @Test func `a file that is moved away while it is opened is not read with another one's log`() async throws {
+        try await make()
+        let connection = try SQLiteConnection(SQLiteConfiguration(path: fixture.path))
+        #expect(!connection.hasMoved)
+        try FileManager.default.moveItem(atPath: fixture.path, toPath: fixture.path + "-elsewhere")
+        #expect(connection.hasMoved)
+        try await make()
+        #expect(connection.hasMoved)
+    }
+
     @Test(arguments: Damage.allCases, [true, false])
     func `a file that ever had a remote is never made anew`(damage: Damage, hasLease: Bool) async throws {
         try await make(hasRemote: true)
@@ -180,7 +220,7 @@ import Testing
 
     @Test(arguments: [Damage.cutShort, .emptied, .clock])
     func `openers that find the damage together make one new file`(damage: Damage) async throws {
-        for _ in 0..<5 {
+        for round in 1...5 {
             try await make()
             try self.damage(damage)
             let stores = try await withThrowingTaskGroup(of: SQLiteStore.self) { group in
@@ -191,6 +231,7 @@ import Testing
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
             }
+            #expect(warnings.count == round)
             for (number, store) in stores.enumerated() {
                 try await store.commit([fixture.put("by\(number)", [UInt8(number)])])
             }
@@ -198,7 +239,6 @@ import Testing
             for store in stores { await store.close() }
             for suffix in ["", "-damaged"] { try? FileManager.default.removeItem(atPath: fixture.path + suffix) }
         }
-        #expect(warnings.count == 5)
     }
 
     @Test func `creation that was interrupted goes on; an empty file that nobody was making is damage`() async throws {
