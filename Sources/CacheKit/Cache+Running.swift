@@ -51,16 +51,19 @@ extension Cache {
         }
     }
 
-    /// Pushes what is pending, for at most `deadline`, then closes every tier; again only waits for that.
+    /// Ends loads in the background and pushes what is pending, for at most `deadline` in all, then closes every tier; again only waits
+    /// for that.
     ///
-    /// Calls made afterwards throw ``CacheError/Code/shutdown``.
+    /// Loads get half of the time; what is pending after the rest stays in the file. Calls made afterwards throw
+    /// ``CacheError/Code/shutdown``.
     public func shutdown(deadline: Duration = .seconds(10)) async {
+        let end = clock.uptime() + deadline
         // Loads in the background end while what they load can still be stored.
-        await background.close(deadline: deadline, clock: clock)
+        await background.close(deadline: deadline / 2, clock: clock)
         guard lifecycle.shutDown() else { return await lifecycle.waitUntilClosed() }
         defer { lifecycle.close() }
         if let synchronizer {
-            let status = await synchronizer.drain(deadline: deadline)
+            let status = await synchronizer.drain(deadline: max(.zero, end - clock.uptime()))
             if status.backlog.changes > 0 {
                 configuration.logger.notice(
                     "changes stay in the file until the next run", metadata: ["pending": "\(status.backlog.changes)"])

@@ -40,7 +40,7 @@ final class BackgroundLoads: Sendable {
     /// A load failed: nobody tries again until then.
     func pause(_ key: LoadKey, until uptime: Duration) {
         state.withLock { state in
-            // Those that are over make room; if none is, all do, which costs a few loads.
+            // Bounded without an order: all make room at once, which costs a few loads.
             if state.pauses.count >= Self.maximumPauses { state.pauses = [:] }
             state.pauses[key] = uptime
         }

@@ -191,24 +191,26 @@ struct BatchLoad<Value: Sendable>: Sendable {
 
     private func loadedFromLoader(_ missing: [Int]) async throws -> [Int: Load<Value>.Answer] {
         var answers: [Int: Load<Value>.Answer] = [:]
-        let places = try await absencePlaces(missing)
-        var attributes = cache.newAttributes(policy)
-        attributes.stamp = try await cache.loadStamp(for: missing.map { physical[$0] })
-        let writeMarks = missing.map { cache.writeMarks.mark(of: Hash128(physical[$0])) }
+        let missingKeys = missing.map { physical[$0] }
+        let absence = try await AbsencePlaces(
+            cache, missingKeys, policy: policy, isWanted: loading.negativeTTL != nil || loading.servesOld)
+        let stamp = try await cache.loadStamp(for: missingKeys)
+        let writeMarks = missingKeys.map { cache.writeMarks.mark(of: Hash128($0)) }
         let began = cache.clock.uptime()
         let loaded = try await loadedInTime(missing)
         let took = cache.clock.uptime() - began
         cache.counters.loads.count(missing.count)
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
         namespace.counters.loaded(Hash128(physical[missing[0]]), missing.count, in: took)
+        var attributes = cache.newAttributes(policy)
+        attributes.stamp = stamp
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         var writes: [Cache.Write] = []
+        var absent: [Int] = []
         for (position, index) in missing.enumerated() {
             guard let value = loaded[keys[index]] else {
                 answers[index] = .absent(from: .loader)
-                if let ttl = loading.negativeTTL {
-                    await single(index).keepAbsence(places[position], ttl, attributes.stamp)
-                }
+                absent.append(position)
                 continue
             }
             let lookup = Lookup(
@@ -219,6 +221,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             let document = try namespace.encode(value, physical[index])
             writes.append(Cache.Write(key: physical[index], document: document, ttl: ttl, attributes: attributes))
         }
+        await absence.remember(absent, for: loading.negativeTTL, stamp: stamp)
         try await keep(writes)
         return answers
     }
@@ -249,16 +252,6 @@ struct BatchLoad<Value: Sendable>: Sendable {
         return answers
     }
 
-    private func absencePlaces(_ indices: [Int]) async throws(CacheError) -> [AbsencePlace] {
-        var places: [AbsencePlace] = []
-        for index in indices {
-            let hash = Hash128(physical[index])
-            places.append(
-                try await AbsencePlace(cache, physical[index], hash, isWanted: loading.negativeTTL != nil))
-        }
-        return places
-    }
-
     private func keep(_ writes: [Cache.Write]) async throws(CacheError) {
         do {
             try await cache.store(writes)
@@ -282,7 +275,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             if Task.isCancelled { throw LoaderFailure(error: error) }
             cache.counters.loadFailures.count()
             namespace.counters.failed(Hash128(physical[0]))
-            if loading.keepsStale > .zero {
+            if loading.servesOld {
                 let end = cache.clock.uptime() + loading.retryPause
                 for index in indices { cache.background.pause(single(index).flight, until: end) }
             }

@@ -53,9 +53,8 @@ extension Load {
     }
 
     private func loaded() async throws -> Answer {
-        let place = try await AbsencePlace(cache, key, hash, isWanted: acceptsAbsence)
-        var attributes = cache.newAttributes(policy)
-        attributes.stamp = try await cache.loadStamp(for: [key])
+        let absence = try await AbsencePlaces(cache, [key], policy: policy, isWanted: acceptsAbsence)
+        let stamp = try await cache.loadStamp(for: [key])
         let writeMark = cache.writeMarks.mark(of: hash)
         let began = cache.clock.uptime()
         let loaded = try await loadedInTime()
@@ -64,11 +63,11 @@ extension Load {
         cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
         namespace.counters.loaded(hash, in: took)
         guard let value = loaded.value else {
-            if let ttl = loaded.ttl ?? loading.negativeTTL {
-                await keepAbsence(place, ttl, attributes.stamp)
-            }
+            await absence.remember([0], for: loaded.ttl ?? loading.negativeTTL, stamp: stamp)
             return .absent(from: .loader)
         }
+        var attributes = cache.newAttributes(policy)
+        attributes.stamp = stamp
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         attributes.tags = try ValueAttributes.hashes(of: loaded.tags)
         // What was written meanwhile is newer, whatever it says; the callers who wait had asked before.
@@ -90,7 +89,7 @@ extension Load {
             if Task.isCancelled { throw LoaderFailure(error: error) }
             cache.counters.loadFailures.count()
             namespace.counters.failed(hash)
-            if loading.keepsStale > .zero {
+            if loading.servesOld {
                 cache.background.pause(flight, until: cache.clock.uptime() + loading.retryPause)
             }
             throw LoaderFailure(error: error)
@@ -111,18 +110,6 @@ extension Load {
                 "a loaded value was not stored",
                 metadata: ["key": "\(cache.keyHasher.hash(key))", "error": "\(error)"])
             return ttl ?? policy.ttl
-        }
-    }
-
-    func keepAbsence(_ place: AbsencePlace, _ ttl: Duration, _ stamp: UInt64) async {
-        do {
-            try await place.keep(for: ttl, mode: policy.mode, stamp: stamp)
-        } catch {
-            // It is loaded again, that is all.
-            cache.counters.storeFailures.count()
-            cache.configuration.logger.warning(
-                "that a value does not exist was not remembered",
-                metadata: ["key": "\(cache.keyHasher.hash(key))", "error": "\(error)"])
         }
     }
 }

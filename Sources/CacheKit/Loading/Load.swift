@@ -72,7 +72,7 @@ struct Load<Value: Sendable>: Sendable {
             return found
         }
         // What is due for a refresh below memory is an answer, too.
-        guard loading.keepsStale > .zero || loading.eagerRefresh != nil else { return try await joined() }
+        guard loading.servesOld else { return try await joined() }
         return try await answerOrStale()
     }
 

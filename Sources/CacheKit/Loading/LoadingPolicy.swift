@@ -20,9 +20,10 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// How long a load may take. After it the loader is cancelled, what it gives later is dropped, and callers get a stale value or
     /// ``CacheError/Code/loadTimeout``. Default five minutes, at most a day.
     public var hardDeadline: Duration = .seconds(300)
-    /// How long after a failed load nobody tries again while a stale value is served. Default one second, at most an hour.
+    /// How long after a failed load nobody tries again while there is a value to serve, stale or due for a refresh. Default one second, at most an hour.
     public var retryPause: Duration = .seconds(1)
-    /// How long "there is no such value" is remembered, where a loader gives `nil`. `nil` for not at all.
+    /// How long "there is no such value" is remembered, where a loader gives `nil`. `nil` for not at all; an old value is not
+    /// served any more all the same.
     public var negativeTTL: Duration?
     /// The largest share by which a life is shortened at random, 0 to 0.5, so that values which were stored together do
     /// not end together. Default 0.
@@ -59,6 +60,9 @@ public struct LoadingPolicy: Sendable, Equatable {
 
     /// How long after the end of its life a value is kept.
     var keepsStale: Duration { max(staleWhileRevalidate, staleIfError) }
+
+    /// Whether a value may be served though it is to be loaded anew.
+    var servesOld: Bool { keepsStale > .zero || eagerRefresh != nil }
 
     /// What is wrong with it, all of it.
     public var problems: [ConfigurationProblem] {

@@ -148,7 +148,7 @@ struct BatchLoadTests {
             return Dictionary(uniqueKeysWithValues: keys.map { ($0, 2) })
         }
         let caller = Task { try await numbers.getOrSet(["a", "b"], load: load) }
-        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 2 })
+        try #require(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 2 })
         world.clock.advance(by: .seconds(1))
         #expect(try await caller.value == ["a": 1, "b": 1])
         #expect(world.cache.statistics().staleServed == 2)

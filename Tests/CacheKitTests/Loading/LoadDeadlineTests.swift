@@ -53,7 +53,7 @@ struct LoadDeadlineTests {
                 return 2
             }
         }
-        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
+        try #require(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
         world.clock.advance(by: .seconds(5))
         #expect(try await caller.value == 1)
         gate.open()

@@ -86,7 +86,7 @@ struct LoadLocksTests {
                 }
             }
         }
-        #expect(await eventually { first.clock.sleeperCount == 10 })
+        try #require(await eventually { first.clock.sleeperCount == 10 })
         gate.open()
         #expect(try await holder.value == 7)
         for other in others { #expect(try await first.drive(other) == 7) }
@@ -158,7 +158,7 @@ struct LoadLocksTests {
             world.remote.put(Array("another".utf8), for: try CacheKey("n:k:lock"), expiresAt: nil)
         }
         let task = Task { try await load(world, rings.policy) { 1 } }
-        #expect(await eventually { world.clock.sleeperCount == 1 })
+        try #require(await eventually { world.clock.sleeperCount == 1 })
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         lock?.release()
@@ -266,7 +266,7 @@ struct LoadLocksTests {
         let world = try await World(rings.setting)
         #expect(try await load(world, rings.policy) { 1 } == 1)
         #expect(try world.remote.isLocked(key))
-        #expect(await eventually { world.clock.sleeperCount == 1 })
+        try #require(await eventually { world.clock.sleeperCount == 1 })
         _ = await world.cache.push(deadline: .seconds(5))
         #expect(world.remote.value(of: key) != nil)
         world.clock.advance(by: .milliseconds(10))
@@ -313,7 +313,7 @@ struct LoadLocksTests {
                 }
             }
         }
-        #expect(await eventually { second.cache.loads.waiterCount == 5 && first.clock.sleeperCount >= 1 })
+        try #require(await eventually { second.cache.loads.waiterCount == 5 && first.clock.sleeperCount >= 1 })
         gate.open()
         #expect(try await holder.value == 7)
         for other in others { #expect(try await first.drive(other) == 7) }
@@ -333,7 +333,7 @@ struct LoadLocksTests {
                 return 1
             }
         }
-        #expect(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
+        try #require(await eventually { gate.waiterCount == 1 && world.clock.sleeperCount == 1 })
         #expect(try !isFree(world))
         world.clock.advance(by: .seconds(1))
         #expect(await code { _ = try await task.value } == .loadTimeout)

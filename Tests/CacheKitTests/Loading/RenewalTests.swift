@@ -91,6 +91,29 @@ struct RenewalTests {
         #expect(try await numbers.get("k") == nil)
     }
 
+    @Test(arguments: [false, true])
+    func `the limit of a loaded value counts from when it is stored`(isBatch: Bool) async throws {
+        let (world, numbers) = try await world(.localOnly) {
+            $0.isSliding = true
+            $0.slidingLimit = .seconds(8)
+        }
+        if isBatch {
+            _ = try await numbers.getOrSet(["k"]) { _ in
+                world.clock.advance(by: .seconds(7))
+                return ["k": 1]
+            }
+        } else {
+            _ = try await numbers.getOrSet("k") {
+                world.clock.advance(by: .seconds(7))
+                return 1
+            }
+        }
+        world.clock.advance(by: .seconds(7))
+        #expect(try await numbers.get("k") == 1)
+        world.clock.advance(by: .seconds(1))
+        #expect(try await numbers.get("k") == nil)
+    }
+
     @Test func `a limit needs native mode`() async throws {
         let world = try await World(.memoryOnly)
         var loading = LoadingPolicy()

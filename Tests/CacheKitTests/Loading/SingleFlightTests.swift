@@ -83,11 +83,11 @@ struct SingleFlightTests {
                 }
             }
         }
-        #expect(await eventually { flights.waiterCount == 5 && clock.sleeperCount == 1 })
+        try #require(await eventually { flights.waiterCount == 5 && clock.sleeperCount == 1 })
         for caller in callers { caller.cancel() }
         for caller in callers { await #expect(throws: CancellationError.self) { try await caller.value } }
         #expect(flights.count == 0)
-        #expect(await eventually { clock.sleeperCount == 0 })
+        try #require(await eventually { clock.sleeperCount == 0 })
         #expect(try await flights.run(1) { 2 } == 2)
     }
 

@@ -87,6 +87,73 @@ struct StaleValueTests {
         #expect(try await numbers.get("k") == 2)
     }
 
+    @Test(arguments: Setting.all, [false, true])
+    func `a value that its loader says is no more is not served for its windows`(
+        setting: Setting, isBatch: Bool
+    ) async throws {
+        let (world, numbers) = try await world(setting) {
+            $0.staleWhileRevalidate = .seconds(20)
+            $0.staleIfError = .seconds(60)
+        }
+        let loads = Counter()
+        let load: @Sendable (_ fails: Bool) async throws -> Int? = { fails in
+            if isBatch {
+                return try await numbers.getOrSet(["k"]) { _ in
+                    loads.add()
+                    if fails { throw Failure() }
+                    return [:]
+                }["k"]
+            }
+            return try await numbers.getOrSet("k") {
+                loads.add()
+                if fails { throw Failure() }
+                return Loaded<Int>.absent
+            }
+        }
+        try await numbers.set(1, for: "k")
+        if setting.hasLocal, setting.hasRemote { _ = await world.cache.push(deadline: .seconds(5)) }
+        world.clock.advance(by: .seconds(11))
+        #expect(try await load(false) == 1)
+        #expect(await eventually { world.cache.background.count == 0 })
+        world.clock.advance(by: .milliseconds(1))
+        #expect(loads.value == 1)
+        await #expect(throws: Failure()) { try await load(true) }
+        // Nor is it remembered that there is none.
+        #expect(loads.value == 2)
+        #expect(try await load(false) == nil)
+        #expect(loads.value == 3)
+        // What is written afterwards is there.
+        try await numbers.set(2, for: "k")
+        #expect(try await load(false) == 2)
+    }
+
+    @Test func `a value that waits to be sent is not deleted because its loader has none`() async throws {
+        let (world, numbers) = try await world(.allTiers) { $0.staleIfError = .seconds(60) }
+        world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(11))
+        #expect(try await numbers.getOrSet("k") { .absent } == nil)
+        #expect(try await world.cache.syncStatus()?.backlog.changes == 1)
+        #expect(try await world.local.read([numbers.key("k")])[0]?.value != nil)
+    }
+
+    @Test(arguments: Setting.all)
+    func `a value that another process writes while its loader finds none is kept`(setting: Setting) async throws {
+        guard setting.hasLocal else { return }
+        let (world, numbers) = try await world(setting) { $0.staleIfError = .seconds(60) }
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(11))
+        let other = try await World(setting, beside: world)
+        let theirs = other.cache.namespace("n", of: Int.self, ttl: .seconds(10), mode: setting.mode)
+        let answer = try await numbers.getOrSet("k") {
+            try await theirs.set(2, for: "k")
+            return .absent
+        }
+        #expect(answer == nil)
+        #expect(try await theirs.get("k") == 2)
+        #expect(try await numbers.get("k") == 2)
+    }
+
     @Test(arguments: Setting.all)
     func `a deleted value is not served stale`(setting: Setting) async throws {
         let (world, numbers) = try await world(setting) { $0.staleIfError = .seconds(60) }
@@ -123,6 +190,68 @@ struct StaleValueTests {
         #expect(await eventually { world.cache.background.count == 0 })
         #expect(try await numbers.getOrSet("k", load: load) == 3)
         #expect(loads.value == 2)
+    }
+
+    @Test(arguments: [false, true])
+    func `a refresh that has just failed is not tried again for a while`(isBatch: Bool) async throws {
+        let (world, numbers) = try await world(.memoryOnly) {
+            $0.eagerRefresh = 0.5
+            $0.retryPause = .seconds(2)
+        }
+        let loads = Counter()
+        let read: @Sendable () async throws -> Int? = {
+            if isBatch {
+                return try await numbers.getOrSet(["k"]) { _ in
+                    loads.add()
+                    throw Failure()
+                }["k"]
+            }
+            return try await numbers.getOrSet("k") {
+                loads.add()
+                throw Failure()
+            }
+        }
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(6))
+        for _ in 0..<3 {
+            #expect(try await read() == 1)
+            #expect(await eventually { world.cache.background.count == 0 })
+        }
+        #expect(loads.value == 1)
+        world.clock.advance(by: .seconds(2))
+        #expect(try await read() == 1)
+        #expect(await eventually { world.cache.background.count == 0 })
+        #expect(loads.value == 2)
+    }
+
+    @Test func `loads get half of the time for shutting down, and what is pending the rest`() async throws {
+        let (world, numbers) = try await world(.allTiers) { $0.staleWhileRevalidate = .seconds(60) }
+        try await numbers.set(1, for: "k")
+        _ = await world.cache.push(deadline: .seconds(5))
+        world.clock.advance(by: .seconds(11))
+        let gate = Gate()
+        _ = try await numbers.getOrSet("k") {
+            await gate.wait()
+            return 2
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+        try await numbers.set(1, for: "other")
+        let began = world.clock.uptime()
+        let closing = Task { await world.cache.shutdown(deadline: .seconds(10)) }
+        let watch = Counter()
+        let watching = Task {
+            await closing.value
+            watch.add()
+        }
+        _ = await eventually {
+            if world.clock.sleeperCount > 0 { world.clock.advance(by: .milliseconds(50)) }
+            return watch.value == 1
+        }
+        let took = world.clock.uptime() - began
+        #expect(took >= .seconds(5) && took <= .milliseconds(10_500), "\(took)")
+        gate.open()
+        await watching.value
     }
 
     @Test func `shutting down waits for loads in the background, and stores what they give`() async throws {

@@ -1,0 +1,121 @@
+import CacheKitCore
+import Logging
+
+/// Where "there is no such value" is remembered, for each of some keys: taken before the loader runs, so that a value which is
+/// written meanwhile is not hidden. One round trip to the file for all.
+///
+/// It goes into the file as if it had been read from the remote, so it is never sent; into memory without a file, and where a
+/// change stands in the file that has to stay, such as a delete that waits.
+struct AbsencePlaces: Sendable {
+    private struct Place: Sendable {
+        let key: CacheKey
+        let hash: Hash128
+        let ticket: MemoryTier.Shard.Ticket
+        /// The change that the row stands under; `nil` for no row.
+        var expected: ChangeSequence?
+        /// What stood there before: nothing older is to be shown after it.
+        var version = Version.unknown
+        /// Whether the row has a value that may still be served.
+        var holdsValue = false
+    }
+
+    private let cache: Cache
+    private let policy: NamespacePolicy
+    private var places: [Place]
+
+    /// The shortest life there is.
+    private static let moment = Duration.milliseconds(1)
+
+    init(_ cache: Cache, _ keys: [CacheKey], policy: NamespacePolicy, isWanted: Bool) async throws(CacheError) {
+        self.cache = cache
+        self.policy = policy
+        places = keys.map { key in
+            let hash = Hash128(key)
+            return Place(key: key, hash: hash, ticket: cache.memory.shard(hash).ticket(hash))
+        }
+        guard isWanted, let local = cache.local else { return }
+        let now = cache.clock.now()
+        for (position, row) in try await local.read(keys).enumerated() {
+            guard let row else { continue }
+            places[position].expected = row.sequence
+            places[position].version = row.version
+            places[position].holdsValue = row.value != nil && !row.isNegative && row.expiresAt > now
+        }
+    }
+
+    /// Remembers it for some of the keys; without a time only lets go of what they had, where that would still be served.
+    ///
+    /// - Parameter stamp: Orders it against removals, as a value's does.
+    func remember(_ positions: [Int], for ttl: Duration?, stamp: UInt64) async {
+        guard !positions.isEmpty else { return }
+        do {
+            if let ttl {
+                try await keep(positions, for: ttl, stamp: stamp)
+            } else if policy.loading.servesOld {
+                try await letGo(positions)
+            }
+        } catch {
+            // They are loaded again, that is all.
+            cache.counters.storeFailures.count(positions.count)
+            cache.configuration.logger.warning(
+                "that values do not exist was not remembered",
+                metadata: [
+                    "key": "\(cache.keyHasher.hash(places[positions[0]].key))", "keys": "\(positions.count)",
+                    "error": "\(error)",
+                ])
+        }
+    }
+
+    private func keep(_ positions: [Int], for ttl: Duration, stamp: UInt64) async throws(CacheError) {
+        guard ttl >= Self.moment, ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
+        let now = cache.clock.now()
+        var bytes: [UInt8] = []
+        if stamp != 0 { bytes.append(bigEndian: stamp) }
+        for place in try await keepInFile(positions.map { places[$0] }, bytes, until: now.advanced(by: ttl)) {
+            let entry = MemoryEntry(
+                bytes: bytes, form: .plain, mode: policy.mode, expiresAt: now.advanced(by: ttl),
+                staleAt: now.advanced(by: ttl), writtenAt: now, isNegative: true, sequence: place.expected ?? .zero)
+            cache.memory.shard(place.hash).fill(place.hash, with: entry, ticket: place.ticket)
+        }
+    }
+
+    /// Gives those that have to be remembered in memory.
+    private func keepInFile(
+        _ places: [Place], _ bytes: [UInt8], until end: Timestamp
+    ) async throws(CacheError) -> [Place] {
+        guard let local = cache.local else { return places }
+        let fills = places.map { place in
+            let change = LocalChange(
+                key: place.key, value: bytes, form: .plain, mode: policy.mode, expiresAt: end, isNegative: true)
+            return RemoteFill(change: change, version: place.version, expected: place.expected)
+        }
+        var others: [Place] = []
+        for (place, isKept) in zip(places, try await local.fill(fills)) {
+            if isKept { drop(place) } else { others.append(place) }
+        }
+        guard !others.isEmpty else { return [] }
+        // Another process may have written meanwhile.
+        let rows = try await local.read(others.map(\.key))
+        return zip(others, rows).filter { $0.expected == $1?.sequence }.map(\.0)
+    }
+
+    /// A value that its loader says is no more is not served for its windows. One that waits to be sent stays: to delete it would
+    /// delete it for everyone.
+    private func letGo(_ positions: [Int]) async throws(CacheError) {
+        for position in positions { drop(places[position]) }
+        let held = positions.filter { places[$0].holdsValue }
+        guard !held.isEmpty else { return }
+        // Over at once, and then the remote is asked again.
+        guard cache.remote == nil else { return try await keep(held, for: Self.moment, stamp: 0) }
+        let now = cache.clock.now()
+        let end = now.advanced(by: cache.configuration.tombstoneLifetime)
+        let deletes = held.map { position in
+            LocalChange(
+                key: places[position].key, value: nil, form: .plain, mode: policy.mode, expiresAt: end,
+                expected: places[position].expected)
+        }
+        try await cache.apply(deletes, now: now)
+    }
+
+    private func drop(_ place: Place) { cache.memory.shard(place.hash).drop(place.hash, ticket: place.ticket) }
+}
