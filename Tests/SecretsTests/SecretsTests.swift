@@ -12,11 +12,17 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SecretsTests {
     private let secrets = PlantedSecrets(seed: 42)
     private let testimony = Testimony()
-    private let folder: String
+    private let folder: Folder
 
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.path + "/cachekit-secrets-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    init() throws { folder = try Folder() }
+
+    /// A folder of its own, removed at the end.
+    private final class Folder: Sendable {
+        let path = FileManager.default.temporaryDirectory.path + "/cachekit-secrets-" + UUID().uuidString
+
+        init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+
+        deinit { try? FileManager.default.removeItem(atPath: path) }
     }
 
     /// A store that was opened for a cache, with what makes it fail.
@@ -119,7 +125,7 @@ import Testing
     }
 
     @Test(arguments: [false, true]) func `a file says nothing, however its disk fails`(isSecure: Bool) async throws {
-        let file = File(path: folder + "/a.db")
+        let file = File(path: folder.path + "/a.db")
         let cache = try await Cache(local: file, encryption: encryption(isSecure), configuration: configuration)
         let store = try #require(file.opened.store)
         try await running(cache) {
@@ -139,7 +145,7 @@ import Testing
     }
 
     @Test func `a file that is not opened says nothing`() async throws {
-        let path = folder + "/b.db"
+        let path = folder.path + "/b.db"
         let cache = try await Cache(
             local: .sqlite(path: path), encryption: encryption(true), configuration: configuration)
         try await cache.namespace(secrets.namespace, of: String.self).set(secrets.value, for: secrets.key)
@@ -186,7 +192,7 @@ import Testing
     func `all tiers say nothing, however the server and the way to it fail`(isSecure: Bool) async throws {
         let redisServer = try await startServer()
         defer { redisServer.stop() }
-        let file = File(path: folder + "/c.db")
+        let file = File(path: folder.path + "/c.db")
         let remote = Server(configuration: redis(redisServer))
         let cache = try await Cache(
             local: file, remote: remote, sync: .writeBehind(sync), encryption: encryption(isSecure),

@@ -116,14 +116,16 @@ struct Recreation {
     private func move(_ found: Found) throws(CacheError) {
         if found.isEmpty {
             try rename("-wal", "-damaged-log")
+            try rename("-journal", "-damaged-journal")
             // The name stays: processes that are about to open it all make the same file.
             try CreationMark.set(path)
         } else {
             try beginMove()
             // Not over what was kept before an interruption.
-            if !DatabaseFile.exists(path + "-damaged-wal") { try rename("-wal", "-damaged-wal") }
+            for suffix in ["-wal", "-journal"] where !DatabaseFile.exists(path + "-damaged" + suffix) {
+                try rename(suffix, "-damaged" + suffix)
+            }
         }
-        if !DatabaseFile.exists(path + "-damaged-journal") { try rename("-journal", "-damaged-journal") }
         for suffix in ["-wal", "-journal", "-shm"] { unlink(path + suffix) }
         try DatabaseFile.syncFolder(of: path)
         guard !found.isEmpty else { return }
