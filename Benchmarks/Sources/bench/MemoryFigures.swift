@@ -39,7 +39,7 @@ private func memoryHit(keys count: Int) -> Figure {
                 var bytes = 0
                 for _ in 0..<operations {
                     position = position + 1 < count ? position + 1 : 0
-                    bytes &+= cache.memoryEntry(for: oursInOrder[position])?.bytes.count ?? 0
+                    bytes &+= cache.memoryEntry(for: oursInOrder[position])?.byteCount ?? 0
                 }
                 keep(bytes)
             },

@@ -38,7 +38,7 @@ private func twoThreads(keys count: Int) -> Figure {
         let read: @Sendable (Int, Int) -> Void = { thread, operations in
             let keys = ours[thread]
             var bytes = 0
-            for number in 0..<operations { bytes &+= cache.memoryEntry(for: keys[number % count])?.bytes.count ?? 0 }
+            for number in 0..<operations { bytes &+= cache.memoryEntry(for: keys[number % count])?.byteCount ?? 0 }
             keep(bytes)
         }
         let readPrivately: @Sendable (Int, Int) -> Void = { thread, operations in

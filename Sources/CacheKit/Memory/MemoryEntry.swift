@@ -3,7 +3,7 @@ import CacheKitCore
 /// An entry as the memory tier holds it: the bytes that Redis would hold, sealed in a secure cache.
 public struct MemoryEntry: Sendable {
     /// The bytes that Redis would hold.
-    public var bytes: [UInt8]
+    @usableFromInline let content: EntryBytes
     /// Whether they are sealed, and under which key.
     public var form: ValueForm
     /// How they are laid out.
@@ -23,7 +23,17 @@ public struct MemoryEntry: Sendable {
         bytes: [UInt8], form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp, staleAt: Timestamp,
         writtenAt: Timestamp, isNegative: Bool = false, sequence: ChangeSequence
     ) {
-        self.bytes = bytes
+        self.init(
+            content: EntryBytes(bytes), form: form, mode: mode, expiresAt: expiresAt, staleAt: staleAt,
+            writtenAt: writtenAt,
+            isNegative: isNegative, sequence: sequence)
+    }
+
+    init(
+        content: EntryBytes, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp, staleAt: Timestamp,
+        writtenAt: Timestamp, isNegative: Bool, sequence: ChangeSequence
+    ) {
+        self.content = content
         self.form = form
         self.mode = mode
         self.expiresAt = expiresAt
@@ -32,6 +42,12 @@ public struct MemoryEntry: Sendable {
         self.isNegative = isNegative
         self.sequence = sequence
     }
+
+    /// The bytes that Redis would hold, copied.
+    public var bytes: [UInt8] { content.lend { Array($0) } }
+
+    /// How many there are.
+    @inlinable public var byteCount: Int { content.count }
 
     /// The entry of a stored row; `nil` for a tombstone.
     init?(_ stored: StoredEntry) {
@@ -42,7 +58,7 @@ public struct MemoryEntry: Sendable {
     }
 
     /// What an entry counts against the bound of the tier: its bytes and about what the table needs for it.
-    var charge: Int { Self.charge(byteCount: bytes.count) }
+    var charge: Int { Self.charge(byteCount: byteCount) }
 
     static func charge(byteCount: Int) -> Int { byteCount + 160 }
 }

@@ -131,10 +131,7 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
 
     /// Holds everything back until it was read from a lower tier once; earlier reads may no longer fill.
     func unverifyAll() {
-        change { state in
-            state.epoch &+= 1
-            state.expireTickets()
-        }
+        change { $0.unverifyAll() }
     }
 
     /// The live entry of a key, also an unverified one; not counted.

@@ -8,7 +8,7 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
     /// What the slots' forms stand for: plain, and one for each key that sealed.
     var forms: [ValueForm] = []
     /// Grows with every gap in what is heard of the remote.
-    var epoch: UInt32 = 0
+    private(set) var epoch: UInt16 = 0
     var isClosed = false
     var order: Order
     var free: [Int] = []
@@ -95,7 +95,7 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
     /// Whether a slot holds this entry, and not another of its key.
     func holds(_ entry: MemoryEntry, in slot: Int) -> Bool {
         let held = slots[slot].entry(forms: forms)
-        return held.sequence == entry.sequence && held.bytes == entry.bytes
+        return held.sequence == entry.sequence && held.content == entry.content
     }
 
     /// Drops what a slot holds.
@@ -121,6 +121,13 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
         order = Order(maximumBytes: maximumBytes)
         bytes = 0
         epoch = 0
+    }
+
+    /// Holds everything back until it was read from a lower tier once; earlier reads may no longer fill.
+    mutating func unverifyAll() {
+        // From the first epoch again, what is held from then would count as verified.
+        if epoch == .max { removeAll() } else { epoch += 1 }
+        expireTickets()
     }
 
     /// Earlier reads may no longer fill.

@@ -5,41 +5,42 @@ import CacheKitCore
 /// A type of its own rather than nested in the generic shard: there its copies would go through run-time metadata.
 struct MemorySlot: Sendable {
     let hash: Hash128
-    private(set) var bytes: [UInt8]
+    private(set) var content: EntryBytes
+    /// The shard's epoch when it came here: in a later one it is unverified.
+    let epoch: UInt16
+    /// An index into the shard's list of forms, and two flags.
+    private let formAndFlags: UInt16
     private(set) var expiresAt: Timestamp
     private(set) var staleAt: Timestamp
     private var writtenAt: Timestamp
-    private(set) var sequence: ChangeSequence
-    /// Into the shard's list of forms.
-    private var form: UInt16
-    private var mode: NamespaceMode
-    private var isNegative: Bool
-    /// The shard's epoch when it came here: in a later one it is unverified.
-    let epoch: UInt32
+    let sequence: ChangeSequence
+
+    private static let negativeFlag: UInt16 = 1 << 15
+    private static let interopFlag: UInt16 = 1 << 14
 
     /// `nil` when the shard's list of forms is full, which takes more keys of encryption than a process ever sees.
-    init?(_ hash: Hash128, _ entry: MemoryEntry, epoch: UInt32, forms: inout [ValueForm]) {
+    init?(_ hash: Hash128, _ entry: MemoryEntry, epoch: UInt16, forms: inout [ValueForm]) {
         guard let form = Self.index(of: entry.form, in: &forms) else { return nil }
         self.hash = hash
-        self.form = form
+        formAndFlags =
+            form | (entry.isNegative ? Self.negativeFlag : 0) | (entry.mode == .interop ? Self.interopFlag : 0)
         self.epoch = epoch
-        bytes = entry.bytes
+        content = entry.content
         expiresAt = entry.expiresAt
         staleAt = entry.staleAt
         writtenAt = entry.writtenAt
-        isNegative = entry.isNegative
         sequence = entry.sequence
-        mode = entry.mode
     }
 
     @inline(__always)
     func entry(forms: [ValueForm]) -> MemoryEntry {
         MemoryEntry(
-            bytes: bytes, form: forms[Int(form)], mode: mode, expiresAt: expiresAt, staleAt: staleAt,
-            writtenAt: writtenAt, isNegative: isNegative, sequence: sequence)
+            content: content, form: forms[Int(formAndFlags & (Self.interopFlag - 1))],
+            mode: formAndFlags & Self.interopFlag == 0 ? .native : .interop, expiresAt: expiresAt, staleAt: staleAt,
+            writtenAt: writtenAt, isNegative: formAndFlags & Self.negativeFlag != 0, sequence: sequence)
     }
 
-    var charge: Int { MemoryEntry.charge(byteCount: bytes.count) }
+    var charge: Int { MemoryEntry.charge(byteCount: content.count) }
 
     /// Lets its life end at another time.
     mutating func renew(at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
@@ -50,12 +51,12 @@ struct MemorySlot: Sendable {
 
     /// Lets go of the bytes; the slot waits for its next entry.
     mutating func clear() {
-        bytes = []
+        content = EntryBytes([])
     }
 
     private static func index(of form: ValueForm, in forms: inout [ValueForm]) -> UInt16? {
         if let index = forms.firstIndex(of: form) { return UInt16(index) }
-        guard forms.count <= Int(UInt16.max) else { return nil }
+        guard forms.count < Int(interopFlag) else { return nil }
         forms.append(form)
         return UInt16(forms.count - 1)
     }

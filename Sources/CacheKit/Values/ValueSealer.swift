@@ -53,15 +53,18 @@ struct ValueSealer: Sendable {
                     .authenticationFailed,
                     "the entry is plain and this cache is secure; write it again or open as plain")
             }
-            return entry.mode == .native ? try ByteStorage.unpack(entry.bytes) : entry.bytes
+            guard entry.mode == .native else { return entry.bytes }
+            return try entry.content.lend { envelope throws(CacheError) in try ByteStorage.unpack(envelope) }
         case .sealed(let fingerprint):
             guard let cipher else {
                 throw CacheError(
                     .authenticationFailed, "the entry is sealed and this cache is plain; open the cache as secure")
             }
-            return entry.mode == .native
-                ? try cipher.openEnvelope(entry.bytes, key: key, fingerprint: fingerprint)
-                : try cipher.open(entry.bytes, key: key, compressed: false, fingerprint: fingerprint)
+            return try entry.content.lend { sealed throws(CacheError) in
+                entry.mode == .native
+                    ? try cipher.openEnvelope(sealed, key: key, fingerprint: fingerprint)
+                    : try cipher.open(sealed, key: key, compressed: false, fingerprint: fingerprint)
+            }
         }
     }
 

@@ -79,7 +79,7 @@ extension Cache {
         var questions: [RemoteQuestion] = []
         for (index, answer) in try await readLocal(keys, tickets).enumerated() {
             switch answer {
-            case .found(let entry): bytes += entry.bytes.count
+            case .found(let entry): bytes += entry.byteCount
             case .absent: break
             case .askRemote(let row):
                 questions.append(
@@ -91,7 +91,7 @@ extension Cache {
         var pulled = 0
         for (question, entry) in zip(questions, try await check(questions, local, remote, now).entries) {
             guard let entry, !entry.isNegative else { continue }
-            bytes += entry.bytes.count
+            bytes += entry.byteCount
             let row = question.row?.entry
             if row?.isLive(at: now) != true || row?.isNegative == true { pulled += 1 }
         }

@@ -104,13 +104,10 @@ public final class TenantCipher: Sendable {
     ///
     /// - Throws: As ``open(_:key:compressed:fingerprint:)-([UInt8],_,_,_)``, and ``CacheError/Code/invalidEnvelope``.
     public func openEnvelope(
-        _ sealed: [UInt8], key: CacheKey, fingerprint: KeyFingerprint? = nil
+        _ sealed: UnsafeRawBufferPointer, key: CacheKey, fingerprint: KeyFingerprint? = nil
     ) throws(CacheError) -> [UInt8] {
-        try sealed.lend { sealed throws(CacheError) in
-            try withOpened(sealed, key: key, compressed: true, fingerprint: fingerprint) {
-                envelope throws(CacheError) in
-                try ByteStorage.unpack(envelope)
-            }
+        try withOpened(sealed, key: key, compressed: true, fingerprint: fingerprint) { envelope throws(CacheError) in
+            try ByteStorage.unpack(envelope)
         }
     }
 

@@ -23,6 +23,18 @@ struct MemoryShardTests {
 
     private func value(_ shard: Shard, _ hash: Hash128) -> UInt8? { shard.entry(hash, now: now)?.bytes.first }
 
+    // MARK: What is unverified
+
+    @Test func `what was held before gaps is verified by none of them, however many there are`() {
+        let shard = Shard(maximumBytes: 20_000)
+        for gaps in [1, 2, 65_534, 65_535, 65_536, 65_537] {
+            shard.put(hash(1), entry(7, sequence: 1))
+            #expect(value(shard, hash(1)) == 7)
+            for _ in 0..<gaps { shard.unverifyAll() }
+            #expect(value(shard, hash(1)) == nil, "\(gaps)")
+        }
+    }
+
     // MARK: Bound and time
 
     @Test(arguments: [UInt64(21), 22])

@@ -36,6 +36,31 @@ struct MemorySlotsTests {
         #expect(cleared.isEmpty)
     }
 
+    @Test(arguments: [NamespaceMode.native, .interop], [false, true])
+    func `a slot gives back what it was made of`(mode: NamespaceMode, isNegative: Bool) throws {
+        var forms: [ValueForm] = [.plain]
+        let sealed = ValueForm.sealed(KeyFingerprint(high: 5, low: 6))
+        let entry = MemoryEntry(
+            bytes: [1, 2, 3], form: sealed, mode: mode, expiresAt: Timestamp(milliseconds: 4),
+            staleAt: Timestamp(milliseconds: 3), writtenAt: Timestamp(milliseconds: 2), isNegative: isNegative,
+            sequence: ChangeSequence(9))
+        let slot = try #require(MemorySlot(Hash128(low: 1, high: 2), entry, epoch: .max, forms: &forms))
+        let given = slot.entry(forms: forms)
+        #expect(slot.epoch == .max)
+        #expect(given.bytes == [1, 2, 3] && given.byteCount == 3 && given.content == entry.content)
+        #expect(given.form == sealed && given.mode == mode && given.isNegative == isNegative)
+        #expect(given.expiresAt == entry.expiresAt && given.staleAt == entry.staleAt)
+        #expect(given.writtenAt == entry.writtenAt && given.sequence == entry.sequence)
+    }
+
+    @Test func `bytes are equal by what they are`() {
+        let bytes = EntryBytes([1, 2, 3])
+        #expect(bytes == bytes && bytes == EntryBytes([1, 2, 3]))
+        #expect(bytes != EntryBytes([1, 2, 4]) && bytes != EntryBytes([1, 2]) && bytes != EntryBytes([]))
+        #expect(EntryBytes([]) == EntryBytes([]) && EntryBytes([]).count == 0)
+        #expect(bytes.lend { Array($0) } == [1, 2, 3] && EntryBytes([]).lend { $0.count } == 0)
+    }
+
     @Test func `a slot fits a line of the processor's cache`() {
         #expect(MemoryLayout<MemorySlot>.stride == 64)
     }
