@@ -25,8 +25,7 @@ public struct MemoryEntry: Sendable {
     ) {
         self.init(
             content: EntryBytes(bytes), form: form, mode: mode, expiresAt: expiresAt, staleAt: staleAt,
-            writtenAt: writtenAt,
-            isNegative: isNegative, sequence: sequence)
+            writtenAt: writtenAt, isNegative: isNegative, sequence: sequence)
     }
 
     init(
