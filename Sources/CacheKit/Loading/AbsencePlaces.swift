@@ -99,22 +99,14 @@ struct AbsencePlaces: Sendable {
         return zip(others, rows).filter { $0.expected == $1?.sequence }.map(\.0)
     }
 
-    /// A value that its loader says is no more is not served for its windows. One that waits to be sent stays: to delete it would
-    /// delete it for everyone.
+    /// A value that its loader says is no more is not served for its windows. One that waits to be sent stays, and so
+    /// does whatever was written to a file without a remote, which counts as such.
     private func letGo(_ positions: [Int]) async throws(CacheError) {
         for position in positions { drop(places[position]) }
         let held = positions.filter { places[$0].holdsValue }
         guard !held.isEmpty else { return }
-        // Over at once, and then the remote is asked again.
-        guard cache.remote == nil else { return try await keep(held, for: Self.moment, stamp: 0) }
-        let now = cache.clock.now()
-        let end = now.advanced(by: cache.configuration.tombstoneLifetime)
-        let deletes = held.map { position in
-            LocalChange(
-                key: places[position].key, value: nil, form: .plain, mode: policy.mode, expiresAt: end,
-                expected: places[position].expected)
-        }
-        try await cache.apply(deletes, now: now)
+        // Over at once, and then the remote is asked again. Never as a delete, which a file that is given to a remote would send.
+        try await keep(held, for: Self.moment, stamp: 0)
     }
 
     private func drop(_ place: Place) { cache.memory.shard(place.hash).drop(place.hash, ticket: place.ticket) }
