@@ -10,6 +10,8 @@ extension Cache {
         var ttl: Duration?
         /// What is kept beside the document; as for a value that is set now, for `nil`.
         var attributes: ValueAttributes?
+        /// The key's mark when its load began: nothing is stored once the key was written since. `nil` for a caller's write.
+        var loadMark: UInt32?
     }
 
     /// Stores what a caller sets; loads of these keys that run meanwhile store nothing.
@@ -27,6 +29,7 @@ extension Cache {
         let now = clock.now()
         var changes: [LocalChange] = []
         changes.reserveCapacity(writes.count)
+        var marks: [UInt32?] = []
         var lives: [Duration] = []
         for write in writes {
             let state = registry.state(for: write.key)
@@ -41,14 +44,16 @@ extension Cache {
             // Loaded before a removal: it must not take the place of what was loaded after it.
             if isKnownRemoved(attributes, state) { continue }
             let (bytes, form) = try sealer.seal(write.document, attributes, key: write.key, mode: policy.mode)
+            marks.append(write.loadMark)
             changes.append(
                 LocalChange(
                     key: write.key, value: bytes, form: form, mode: policy.mode,
                     expiresAt: end.advanced(by: policy.loading.keepsStale), staleAt: end))
         }
-        try await apply(changes, now: now)
-        changeHub.set(changes.lazy.map(\.key))
-        counters.writes.count(writes.count)
+        let isApplied = try await apply(changes, since: marks, now: now)
+        let applied = zip(changes, isApplied).filter(\.1).map(\.0.key)
+        changeHub.set(applied)
+        counters.writes.count(applied.count)
         return lives
     }
 
@@ -88,12 +93,16 @@ extension Cache {
         counters.deletes.count(keys.count)
     }
 
-    /// Applies changes in the first durable tier; says which did not expect something else to stand there.
+    /// Applies changes in the first durable tier; says which, for some may expect something else to stand there.
+    ///
+    /// - Parameter marks: Of those that come from loads: such a change is left out once its key was written since.
     @discardableResult
-    func apply(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) -> [Bool] {
+    func apply(
+        _ changes: [LocalChange], since marks: [UInt32?] = [], now: Timestamp
+    ) async throws(CacheError) -> [Bool] {
         guard !changes.isEmpty else { return [] }
         do {
-            let applied = try await applied(changes, now: now)
+            let applied = try await applied(changes, marks, now: now)
             counters.writeFailure.ends()
             return applied
         } catch {
@@ -102,10 +111,18 @@ extension Cache {
         }
     }
 
-    private func applied(_ changes: [LocalChange], now: Timestamp) async throws(CacheError) -> [Bool] {
+    private func applied(
+        _ all: [LocalChange], _ marks: [UInt32?], now: Timestamp
+    ) async throws(CacheError) -> [Bool] {
+        let bytes = all.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        let admission = local == nil ? nil : try await synchronizer?.admit(changes: all.count, bytes: bytes)
+        // Only now: who waits to be admitted may wait for seconds.
+        let isStanding = all.indices.map { index in
+            marks.isEmpty || marks[index].map { $0 == writeMarks.mark(of: Hash128(all[index].key)) } ?? true
+        }
+        let changes = zip(all, isStanding).filter(\.1).map(\.0)
+        guard !changes.isEmpty else { return isStanding }
         if let local {
-            let bytes = changes.reduce(0) { $0 + ($1.value?.count ?? 0) }
-            let admission = try await synchronizer?.admit(changes: changes.count, bytes: bytes)
             let sequences: [ChangeSequence]
             do {
                 sequences = try await local.commit(changes)
@@ -125,7 +142,8 @@ extension Cache {
                     try await synchronizer.awaitApplied(written.filter { $0.value != .zero }, atMost: timeout)
                 }
             }
-            return sequences.map { $0 != .zero }
+            var rest = sequences[...]
+            return isStanding.map { $0 && rest.popFirst() != .zero }
         } else if let remote {
             try await writeThrough(changes, to: remote, now: now)
         } else {
@@ -139,7 +157,7 @@ extension Cache {
                 }
             }
         }
-        return changes.map { _ in true }
+        return isStanding
     }
 
     /// Puts a committed change into memory, or takes a deleted key out of it.

@@ -17,10 +17,11 @@ struct CachePressureTests {
         remote = SimulatedRemoteStore(clock: clock)
     }
 
-    /// A cache of which one change may be pending.
-    private func cache(_ response: BackPressure.Response) async throws -> Cache {
+    /// A cache of which one change may be pending, or so many bytes.
+    private func cache(_ response: BackPressure.Response, bytes: Int? = nil) async throws -> Cache {
         var sync = SyncConfiguration()
-        sync.backPressure.changes = 1
+        sync.backPressure.changes = bytes == nil ? 1 : nil
+        sync.backPressure.bytes = bytes
         sync.backPressure.response = response
         var configuration = CacheConfiguration()
         configuration.clock = clock
@@ -59,6 +60,36 @@ struct CachePressureTests {
         let run = Task { await cache.run() }
         try await write.value
         #expect(remote.batches > 0)
+        run.cancel()
+        await run.value
+    }
+
+    @Test(arguments: [false, true])
+    func `what was loaded and had to wait does not undo a delete that did not`(isBatch: Bool) async throws {
+        let cache = try await cache(.block(timeout: .seconds(60)), bytes: 400)
+        let values = cache.namespace("v", of: [UInt8].self)
+        try await values.set([1, 2, 3, 4], for: "a")
+        // Bytes that do not pack, and too many while the other one waits.
+        var random = SeededRandom(seed: 3)
+        let large = (0..<380).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let load = Task { [large] in
+            if isBatch { return try await values.getOrSet(["k"]) { _ in ["k": large] }["k"] }
+            return try await values.getOrSet("k") { large }
+        }
+        // The load's own deadline is over then.
+        try #require(await eventually { cache.statistics().loads == 1 && clock.sleeperCount == 1 })
+        try await values.delete("k")
+        let run = Task { await cache.run() }
+        let ended = Counter()
+        let all = Task {
+            defer { ended.add() }
+            return try await load.value
+        }
+        #expect(await drive { ended.value == 1 })
+        #expect(try await all.value == large)
+        #expect(try await values.get("k") == nil)
+        #expect(await drive { (try? await cache.syncStatus()?.backlog.changes) == 0 })
+        #expect(remote.count == 1)
         run.cancel()
         await run.value
     }

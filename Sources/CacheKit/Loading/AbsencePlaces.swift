@@ -11,6 +11,8 @@ struct AbsencePlaces: Sendable {
         let key: CacheKey
         let hash: Hash128
         let ticket: MemoryTier.Shard.Ticket
+        /// What memory had: tickets are of many keys, and a write of another one must not let it stay.
+        let held: MemoryEntry?
         /// The change that the row stands under; `nil` for no row.
         var expected: ChangeSequence?
         /// What stood there before: nothing older is to be shown after it.
@@ -29,12 +31,14 @@ struct AbsencePlaces: Sendable {
     init(_ cache: Cache, _ keys: [CacheKey], policy: NamespacePolicy, isWanted: Bool) async throws(CacheError) {
         self.cache = cache
         self.policy = policy
+        let now = cache.clock.now()
         places = keys.map { key in
             let hash = Hash128(key)
-            return Place(key: key, hash: hash, ticket: cache.memory.shard(hash).ticket(hash))
+            let shard = cache.memory.shard(hash)
+            let held = isWanted ? shard.unverifiedEntry(hash, now: now) ?? shard.staleEntry(hash, now: now) : nil
+            return Place(key: key, hash: hash, ticket: shard.ticket(hash), held: held)
         }
         guard isWanted, let local = cache.local else { return }
-        let now = cache.clock.now()
         for (position, row) in try await local.read(keys).enumerated() {
             guard let row else { continue }
             places[position].expected = row.sequence
@@ -109,5 +113,9 @@ struct AbsencePlaces: Sendable {
         try await keep(held, for: Self.moment, stamp: 0)
     }
 
-    private func drop(_ place: Place) { cache.memory.shard(place.hash).drop(place.hash, ticket: place.ticket) }
+    private func drop(_ place: Place) {
+        let shard = cache.memory.shard(place.hash)
+        shard.drop(place.hash, ticket: place.ticket)
+        if let held = place.held { shard.drop(place.hash, held) }
+    }
 }

@@ -29,7 +29,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
     private func single(_ index: Int) -> Load<Value> {
         let key = keys[index]
         return Load(namespace: namespace, key: physical[index], policy: policy, acceptsAbsence: true) {
-            Loaded(try await loader([key])[key], ttl: ttl)
+            // The time is the value's: that there is none has its own.
+            try await loader([key])[key].map { Loaded($0, ttl: ttl) } ?? .absent
         }
     }
 
@@ -104,24 +105,22 @@ struct BatchLoad<Value: Sendable>: Sendable {
     /// A load, for as long as callers with stale values wait; `nil` once that is over, and the load goes on.
     private func loadedInSoftTime(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer]? {
         guard let limit = loading.softDeadline, !indices.isEmpty else { return try await loaded(indices) }
-        // Waits as well, so that the load goes on when this caller has left.
-        guard refreshInBackground(indices) else { return try await loaded(indices) }
+        // Waits as well, so that the load goes on when this caller has left; without room for that it ends with its callers.
+        refreshInBackground(indices)
         return try await within(limit, of: cache.clock, cache.configuration.sharedWorkExecutor) {
             try await self.loaded(indices)
         }
     }
 
-    /// Says whether a load runs in the background that goes on without its callers.
-    @discardableResult
-    private func refreshInBackground(_ indices: [Int]) -> Bool {
+    private func refreshInBackground(_ indices: [Int]) {
         let due = indices.filter { !isPaused($0) }
-        guard !due.isEmpty else { return false }
+        guard !due.isEmpty else { return }
         // Named by all of its keys: another batch that shares some is not this one.
         let hashes = due.map { Hash128(physical[$0]) }
         let name = LoadKey(
             hash: Hash128(low: hashes.reduce(0) { $0 ^ $1.low }, high: hashes.reduce(0) { $0 ^ $1.high }),
             type: ObjectIdentifier(Self.self))
-        return cache.background.start(name) { _ = try? await loaded(due) }
+        cache.background.start(name) { _ = try? await loaded(due) }
     }
 
     private func isPaused(_ index: Int) -> Bool {
@@ -205,23 +204,23 @@ struct BatchLoad<Value: Sendable>: Sendable {
         var attributes = cache.newAttributes(policy)
         attributes.stamp = stamp
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
+        let absent = missing.indices.filter { loaded[keys[missing[$0]]] == nil }
+        await absence.remember(absent, for: loading.negativeTTL, stamp: stamp)
         var writes: [Cache.Write] = []
-        var absent: [Int] = []
         for (position, index) in missing.enumerated() {
             guard let value = loaded[keys[index]] else {
                 answers[index] = .absent(from: .loader)
-                absent.append(position)
                 continue
             }
             let lookup = Lookup(
                 value: value, source: .loader, isStale: false, age: .zero, remaining: ttl ?? policy.ttl, loadTime: took)
             answers[index] = .value(lookup)
-            // What was written meanwhile is newer.
-            guard cache.writeMarks.mark(of: Hash128(physical[index])) == writeMarks[position] else { continue }
             let document = try namespace.encode(value, physical[index])
-            writes.append(Cache.Write(key: physical[index], document: document, ttl: ttl, attributes: attributes))
+            writes.append(
+                Cache.Write(
+                    key: physical[index], document: document, ttl: ttl, attributes: attributes,
+                    loadMark: writeMarks[position]))
         }
-        await absence.remember(absent, for: loading.negativeTTL, stamp: stamp)
         try await keep(writes)
         return answers
     }

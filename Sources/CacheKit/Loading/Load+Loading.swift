@@ -71,9 +71,7 @@ extension Load {
         attributes.loadMilliseconds = UInt32(clamping: took.wholeMilliseconds)
         attributes.tags = try ValueAttributes.hashes(of: loaded.tags)
         // What was written meanwhile is newer, whatever it says; the callers who wait had asked before.
-        let isOvertaken = cache.writeMarks.mark(of: hash) != writeMark
-        let life =
-            isOvertaken ? loaded.ttl ?? policy.ttl : try await keep(value, ttl: loaded.ttl, attributes)
+        let life = try await keep(value, ttl: loaded.ttl, attributes, writeMark)
         return .value(
             Lookup(value: value, source: .loader, isStale: false, age: .zero, remaining: life, loadTime: took))
     }
@@ -96,14 +94,14 @@ extension Load {
         }
     }
 
-    /// Stores a loaded value; gives how long it lives.
+    /// Stores a loaded value unless its key was written since `mark`; gives how long it lives.
     private func keep(
-        _ value: Value, ttl: Duration?, _ attributes: ValueAttributes
+        _ value: Value, ttl: Duration?, _ attributes: ValueAttributes, _ mark: UInt32
     ) async throws(CacheError) -> Duration {
         let document = try namespace.encode(value, key)
         do {
-            return try await cache.store([Cache.Write(key: key, document: document, ttl: ttl, attributes: attributes)])[
-                0]
+            let write = Cache.Write(key: key, document: document, ttl: ttl, attributes: attributes, loadMark: mark)
+            return try await cache.store([write])[0]
         } catch  where error.isStorageTrouble || error.code == .shutdown {
             cache.counters.storeFailures.count()
             cache.configuration.logger.warning(
@@ -119,10 +117,10 @@ extension CacheError {
         CacheError(.loadTimeout, "the loader took longer than its hardDeadline and was cancelled")
     }
 
-    /// Whether a tier is away, full or busy, as opposed to a value or a configuration that is wrong.
+    /// Whether a tier is away, full or busy, or holds something newer, as opposed to a value or a configuration that is wrong.
     var isStorageTrouble: Bool {
         switch code {
-        case .diskFull, .inputOutput, .readOnlyStore, .storeBusy, .backPressure: true
+        case .diskFull, .inputOutput, .readOnlyStore, .storeBusy, .backPressure, .notApplied: true
         default: isRemoteAway
         }
     }

@@ -133,18 +133,16 @@ struct Load<Value: Sendable>: Sendable {
     /// A load, for as long as callers with a stale value wait; `nil` once that is over, and the load goes on.
     private func joinedInTime() async throws -> Answer? {
         guard let limit = loading.softDeadline else { return try await joined() }
-        // Waits as well, so that the load goes on when this caller has left.
-        guard refreshInBackground() else { return try await joined() }
+        // Waits as well, so that the load goes on when this caller has left; without room for that it ends with its callers.
+        refreshInBackground()
         return try await within(limit, of: cache.clock, cache.configuration.sharedWorkExecutor) {
             try await self.joined()
         }
     }
 
-    /// Says whether a load runs in the background that goes on without its callers.
-    @discardableResult
-    private func refreshInBackground() -> Bool {
-        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return false }
-        return cache.background.start(flight) { _ = try? await joined() }
+    private func refreshInBackground() {
+        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return }
+        cache.background.start(flight) { _ = try? await joined() }
     }
 
     // MARK: One load at a time

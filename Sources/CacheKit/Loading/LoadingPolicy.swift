@@ -20,10 +20,11 @@ public struct LoadingPolicy: Sendable, Equatable {
     /// How long a load may take. After it the loader is cancelled, what it gives later is dropped, and callers get a stale value or
     /// ``CacheError/Code/loadTimeout``. Default five minutes, at most a day.
     public var hardDeadline: Duration = .seconds(300)
-    /// How long after a failed load nobody tries again while there is a value to serve, stale or due for a refresh. Default one second, at most an hour.
+    /// How long after a failed load nobody tries again while there is a value to serve, stale or due for a refresh. Default one
+    /// second, at most an hour.
     public var retryPause: Duration = .seconds(1)
-    /// How long "there is no such value" is remembered, where a loader gives `nil`. `nil` for not at all; an old value is not
-    /// served any more all the same.
+    /// How long "there is no such value" is remembered, where a loader gives `nil`. `nil` for not at all; an old value is
+    /// let go of all the same where memory alone or Redis has it.
     public var negativeTTL: Duration?
     /// The largest share by which a life is shortened at random, 0 to 0.5, so that values which were stored together do
     /// not end together. Default 0.

@@ -13,6 +13,11 @@ final class WriteMarks: Sendable {
         counts.withLock { counts in for hash in hashes { counts[Self.place(hash)] &+= 1 } }
     }
 
+    /// Any key may have been written.
+    func noteAll() {
+        counts.withLock { counts in for place in counts.indices { counts[place] &+= 1 } }
+    }
+
     /// Changes with each write of the key.
     func mark(of hash: Hash128) -> UInt32 { counts.withLock { $0[Self.place(hash)] } }
 

@@ -12,6 +12,9 @@ extension Cache {
         var removal = Removal(deleted: 0, isComplete: false)
         // Memory knows no names. It is filled again from below; alone, it has nothing to tell one namespace from another by.
         defer { memory.removeAll() }
+        // Loads of keys that are not there yet are not met by the scan.
+        writeMarks.noteAll()
+        defer { writeMarks.noteAll() }
         // What is written from now on has higher numbers; the deletes made here do, too.
         let end = try await local?.lastSequence() ?? .zero
         if let local { try await removeHeld(prefix, local, through: end, &removal, progress) }

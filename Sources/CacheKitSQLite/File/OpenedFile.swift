@@ -79,6 +79,7 @@ struct OpenedFile: Sendable {
             // it aside.
             _ = try connection.integer("PRAGMA schema_version")
             guard !connection.hasMoved else { throw moved }
+            guard !Recreation.isHalfway(path) else { throw Recreation.halfway }
         }
         try create(connection, configuration, context)
         CreationMark.remove(path)

@@ -110,7 +110,14 @@ struct Recreation {
     static var halfway: CacheError {
         CacheError(
             .damagedStore,
-            "the file was damaged, and setting it aside was interrupted; remove it, it is kept under '-damaged', too")
+            "the file was damaged, and setting it aside was interrupted; move it away with its '-wal' and '-journal'")
+    }
+
+    static var noSecondName: CacheError {
+        CacheError(
+            .damagedStore,
+            "the file is damaged, and its file system knows no second name for it; move it away with its '-wal' and '-journal'"
+        )
     }
 
     private func move(_ found: Found) throws(CacheError) {
@@ -122,7 +129,7 @@ struct Recreation {
         } else {
             try beginMove()
             // Not over what was kept before an interruption.
-            for suffix in ["-wal", "-journal"] where !DatabaseFile.exists(path + "-damaged" + suffix) {
+            for suffix in ["-wal", "-journal"] where DatabaseFile.byteCount(path + "-damaged" + suffix) == 0 {
                 try rename(suffix, "-damaged" + suffix)
             }
         }
@@ -135,11 +142,16 @@ struct Recreation {
 
     private func beginMove() throws(CacheError) {
         guard !Self.isHalfway(path) else { return }
-        // Else they would be taken for the new one's.
-        for suffix in ["-damaged", "-damaged-wal", "-damaged-journal", "-damaged-log"] { unlink(path + suffix) }
-        guard link(path, path + "-damaged") == 0 else {
+        // The name is tried first: a file system without it must not cost the generation before.
+        let name = "-damaged-new"
+        unlink(path + name)
+        guard link(path, path + name) == 0 else {
+            guard ![EPERM, ENOTSUP, ENOSYS, EMLINK].contains(errno) else { throw Self.noSecondName }
             throw CacheError(errno: errno, "giving the damaged file a second name")
         }
+        // Else they would be taken for the new one's.
+        for suffix in ["-damaged-wal", "-damaged-journal", "-damaged-log"] { unlink(path + suffix) }
+        try rename(name, "-damaged")
         try DatabaseFile.syncFolder(of: path)
     }
 

@@ -186,6 +186,49 @@ struct NegativeResultTests {
         #expect(try await world.cache.syncStatus()?.backlog.changes ?? 0 == 0)
     }
 
+    @Test func `the time of a batch's values is not that of what it does not find`() async throws {
+        let world = try await World(.memoryOnly)
+        var loading = LoadingPolicy()
+        loading.onFailure = .loadThemselves
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        let (gate, loads) = (Gate(), Counter())
+        let fails = Task {
+            try await numbers.getOrSet(["k"]) { _ in
+                await gate.wait()
+                throw CacheError(.invalidArgument, "no")
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        // Waits for that one, and then loads by itself.
+        let finds = Task { try await numbers.getOrSet(["k"], ttl: .seconds(3600)) { _ in [:] } }
+        #expect(await eventually { world.cache.loads.waiterCount == 1 })
+        gate.open()
+        _ = await fails.result
+        #expect(try await finds.value == [:])
+        let value = try await numbers.getOrSet("k") {
+            loads.add()
+            return Loaded<Int>.absent
+        }
+        #expect(value == nil)
+        #expect(loads.value == 1)
+    }
+
+    @Test func `an old value does not stay in memory because its neighbours are written`() async throws {
+        let world = try await World(.memoryOnly)
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(11))
+        let answer = try await numbers.getOrSet("k") {
+            // Of each stripe of each shard.
+            for number in 0..<5_000 { try await numbers.set(number, for: "other\(number)") }
+            return Loaded<Int>.absent
+        }
+        #expect(answer == nil)
+        await #expect(throws: CancellationError.self) { try await numbers.getOrSet("k") { throw CancellationError() } }
+    }
+
     @Test(arguments: Setting.all)
     func `without a time for it nothing is remembered`(setting: Setting) async throws {
         let (_, numbers) = try await world(setting, ttl: nil)

@@ -38,6 +38,29 @@ struct OvertakenLoadTests {
         #expect(try await numbers.get(["k", "l"]) == (deletes ? ["k": 3] : ["k": 2, "l": 2]))
     }
 
+    @Test(arguments: Setting.all.filter { $0.mode == .interop })
+    func `what was loading when a namespace without stamps was removed is not stored`(setting: Setting) async throws {
+        let world = try await World(setting)
+        let numbers = world.namespace("n", of: Int.self)
+        let gate = Gate()
+        let load = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        try await numbers.removeAll()
+        // Nor is who asks now given what it gives.
+        #expect(try await numbers.getOrSet("l") { 2 } == 2)
+        let later = Task { try await numbers.getOrSet("k") { 3 } }
+        #expect(await eventually { (try? await numbers.get("k")) == 3 })
+        gate.open()
+        #expect(try await load.value == 1)
+        #expect(try await later.value == 3)
+        #expect(try await numbers.get("k") == 3)
+    }
+
     @Test func `a load that is cancelled says nothing of its loader`() async throws {
         let world = try await World(.localOnly)
         var loading = LoadingPolicy()

@@ -271,6 +271,45 @@ struct StaleValueTests {
         #expect(world.cache.statistics().writes == 2)
     }
 
+    @Test(arguments: [false, true])
+    func `the soft deadline is kept though no more loads may run in the background`(isBatch: Bool) async throws {
+        let world = try await World(.memoryOnly) { $0.maximumBackgroundLoads = 1 }
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        loading.softDeadline = .seconds(1)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await numbers.set(["a": 1, "b": 1])
+        world.clock.advance(by: .seconds(11))
+        let gate = Gate()
+        let callers = ["a", "b"].map { key in
+            Task {
+                if isBatch {
+                    return try await numbers.getOrSet([key]) { keys in
+                        await gate.wait()
+                        return Dictionary(uniqueKeysWithValues: keys.map { ($0, 2) })
+                    }[key]
+                }
+                return try await numbers.getOrSet(key) {
+                    await gate.wait()
+                    return 2
+                }
+            }
+        }
+        // Each has a soft deadline, and each load a hard one.
+        try #require(await eventually { gate.waiterCount == 2 && world.clock.sleeperCount == 4 })
+        world.clock.advance(by: .seconds(1))
+        let ended = Counter()
+        for caller in callers {
+            Task {
+                if try await caller.value == 1 { ended.add() }
+            }
+        }
+        #expect(await eventually { ended.value == 2 })
+        #expect(world.cache.background.count == 1)
+        gate.open()
+        #expect(await eventually { world.cache.background.count == 0 && world.cache.loads.count == 0 })
+    }
+
     @Test func `loads in the background are bounded`() async throws {
         let world = try await World(.memoryOnly) { $0.maximumBackgroundLoads = 2 }
         var loading = LoadingPolicy()
