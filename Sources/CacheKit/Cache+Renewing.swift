@@ -15,7 +15,9 @@ extension Cache {
         guard policy.loading.isSliding, entry.staleAt > now else { return }
         let left = now.duration(to: entry.staleAt)
         // The life that it was given may be another than the namespace's.
-        let life = entry.writtenAt == .zero ? policy.ttl : max(left, entry.writtenAt.duration(to: entry.staleAt))
+        let life =
+            entry.isWriteTimeKnown
+            ? max(left, entry.writtenAt.duration(to: entry.staleAt)) : attributes.slidingLife ?? policy.ttl
         guard left < life / 2 else { return }
         let end = min(now.advanced(by: life), attributes.slidingEnd ?? now.advanced(by: life))
         guard end > entry.staleAt else { return }

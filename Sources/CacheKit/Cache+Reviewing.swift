@@ -78,6 +78,7 @@ extension Cache {
         var attributes = newAttributes(registry.policy(for: loser.key))
         attributes.tags = former.tags
         attributes.loadMilliseconds = former.loadMilliseconds
+        attributes.slidingLife = former.slidingLife
         let (bytes, form) = try sealer.seal(document, attributes, key: loser.key, mode: row.mode)
         let end = now.advanced(by: life)
         return LocalChange(

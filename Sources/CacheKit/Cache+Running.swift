@@ -145,9 +145,14 @@ extension Cache {
         switch invalidation {
         case .keys(let keys):
             let hashes = keys.map(Hash128.init)
-            // First the rows: a read that finds memory empty must not refill it from a row that is out of date.
-            if local != nil { unverified.changed(hashes) }
-            for hash in hashes { memory.shard(hash).remove(hash) }
+            if local != nil {
+                // First the rows: a read that finds memory empty must not refill it from a row that is out of date.
+                unverified.changed(hashes)
+                for hash in hashes { memory.shard(hash).remove(hash) }
+            } else {
+                let now = clock.now()
+                for hash in hashes { memory.shard(hash).hear(of: hash, at: now) }
+            }
             registry.doubtRemovals(keys)
             changeHub.changedElsewhere(keys)
             counters.invalidatedKeys.count(keys.count)

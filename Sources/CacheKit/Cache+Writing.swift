@@ -37,8 +37,9 @@ extension Cache {
             let ttl = write.ttl ?? policy.ttl
             guard ttl >= .milliseconds(1), ttl <= CacheConfiguration.maximumTTL else { throw .invalidTTL() }
             if let scope = state.removals, !scope.canStamp { try await meet(scope.chain.filter { !$0.isMet }) }
-            let attributes = try stamped(
+            var attributes = try stamped(
                 write.attributes ?? newAttributes(policy), state, kept: ttl + policy.loading.keepsStale, now)
+            if policy.mode == .native, policy.loading.isSliding, ttl != policy.ttl { attributes.slidingLife = ttl }
             let end = end(ofLifeFrom: now, ttl, policy, attributes)
             lives.append(now.duration(to: end))
             // Loaded before a removal: it must not take the place of what was loaded after it.

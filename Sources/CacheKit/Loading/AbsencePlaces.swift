@@ -79,7 +79,7 @@ struct AbsencePlaces: Sendable {
             let entry = MemoryEntry(
                 bytes: bytes, form: .plain, mode: policy.mode, expiresAt: now.advanced(by: ttl),
                 staleAt: now.advanced(by: ttl), writtenAt: now, isNegative: true, sequence: place.expected ?? .zero)
-            cache.memory.shard(place.hash).fill(place.hash, with: entry, ticket: place.ticket)
+            cache.memory.shard(place.hash).fill(place.hash, with: entry, ticket: place.ticket, at: now)
         }
     }
 

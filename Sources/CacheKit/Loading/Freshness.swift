@@ -13,12 +13,10 @@ enum Freshness: Sendable, Equatable {
     /// Not served.
     case over
 
-    /// - Parameters:
-    ///   - ttl: How long values live in the namespace, for entries of which nobody knows when they were written.
-    ///   - spread: 0 to 1, the same each time for an entry: which part of a tenth of its life is taken off before a refresh.
-    init(_ entry: MemoryEntry, _ policy: LoadingPolicy, ttl: Duration, spread: Double, at now: Timestamp) {
+    /// - Parameter spread: 0 to 1, the same each time for an entry: which part of a tenth of its life is taken off before a refresh.
+    init(_ entry: MemoryEntry, _ policy: LoadingPolicy, spread: Double, at now: Timestamp) {
         if entry.staleAt > now {
-            self = Self.isDue(entry, policy, ttl, spread, now) ? .dueForRefresh : .fresh
+            self = Self.isDue(entry, policy, spread, now) ? .dueForRefresh : .fresh
             return
         }
         let past = entry.staleAt.duration(to: now)
@@ -32,10 +30,11 @@ enum Freshness: Sendable, Equatable {
     }
 
     private static func isDue(
-        _ entry: MemoryEntry, _ policy: LoadingPolicy, _ ttl: Duration, _ spread: Double, _ now: Timestamp
+        _ entry: MemoryEntry, _ policy: LoadingPolicy, _ spread: Double, _ now: Timestamp
     ) -> Bool {
         guard let share = policy.eagerRefresh, !entry.isNegative else { return false }
-        let life = entry.writtenAt == .zero ? ttl : entry.writtenAt.duration(to: entry.staleAt)
+        // Of a life whose length nobody knows, what was left when it was read: a guess would be due at once, again and again.
+        let life = (entry.writtenAt == .zero ? now : entry.writtenAt).duration(to: entry.staleAt)
         let passed = life - now.duration(to: entry.staleAt)
         let due = Double(life.wholeMilliseconds) * (share - spread / 10)
         return passed >= .milliseconds(due.rounded(.down))

@@ -49,7 +49,7 @@ extension Load {
     func freshness(of entry: MemoryEntry) -> Freshness {
         // Of the key, whose hash is another one in each process.
         let spread = Double(hash.high >> 32) / Double(UInt32.max)
-        return Freshness(entry, loading, ttl: policy.ttl, spread: spread, at: cache.clock.now())
+        return Freshness(entry, loading, spread: spread, at: cache.clock.now())
     }
 
     private func loaded() async throws -> Answer {

@@ -79,7 +79,8 @@ struct Load<Value: Sendable>: Sendable {
     // MARK: Stale values
 
     private func answerOrStale() async throws -> Answer {
-        var stale = try await staleInMemory()
+        // Else a lower tier is asked first, which may have a newer one, or know that it was deleted.
+        var stale = try await staleInMemory(isSure: cache.remote != nil)
         if stale == nil {
             if let (entry, source) = try await cache.entryBelowMemory(key, hash),
                 let found = try await usable(entry, source)
@@ -87,7 +88,8 @@ struct Load<Value: Sendable>: Sendable {
                 if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
                 return found
             }
-            stale = try await staleInStore()
+            stale = try await staleInMemory(isSure: false)
+            if stale == nil { stale = try await staleInStore() }
         }
         guard let stale else { return try await joined(isChecked: true) }
         if stale.freshness == .stale {
@@ -112,8 +114,9 @@ struct Load<Value: Sendable>: Sendable {
 
     private typealias Stale = (lookup: Lookup<Value>, freshness: Freshness)
 
-    private func staleInMemory() async throws(CacheError) -> Stale? {
-        guard let entry = cache.memory.shard(hash).staleEntry(hash, now: cache.clock.now()) else { return nil }
+    private func staleInMemory(isSure: Bool) async throws(CacheError) -> Stale? {
+        let found = cache.memory.shard(hash).staleEntry(hash, now: cache.clock.now(), isSure: isSure)
+        guard let entry = found else { return nil }
         return try await stale(entry, .memory)
     }
 

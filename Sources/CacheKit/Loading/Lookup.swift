@@ -21,7 +21,8 @@ public struct Lookup<Value: Sendable>: Sendable {
     public var source: Source
     /// Whether its life has ended: it is served because no newer one is to be had, or while one is loaded.
     public var isStale: Bool
-    /// How long ago it was written or renewed, by whichever node; `nil` where nobody knows, as of what other SDKs wrote.
+    /// How long ago it was written or renewed, by whichever node; of what was read from a Redis without a file, how long ago it was
+    /// set or its load began. `nil` where nobody knows, as of what other SDKs wrote.
     public var age: Duration?
     /// What is left of its life; zero for a stale one.
     public var remaining: Duration
@@ -47,8 +48,14 @@ extension Lookup {
     ) {
         self.init(
             value: value, source: source, isStale: entry.staleAt <= now,
-            age: entry.writtenAt == .zero ? nil : max(.zero, entry.writtenAt.duration(to: now)),
+            age: Self.age(entry, attributes, now),
             remaining: max(.zero, now.duration(to: entry.staleAt)),
             loadTime: attributes.loadMilliseconds.map { .milliseconds(Int64($0)) })
+    }
+
+    private static func age(_ entry: MemoryEntry, _ attributes: ValueAttributes, _ now: Timestamp) -> Duration? {
+        if entry.isWriteTimeKnown { return max(.zero, entry.writtenAt.duration(to: now)) }
+        guard attributes.stamp != 0 else { return nil }
+        return max(.zero, StampClock.time(of: attributes.stamp).duration(to: now))
     }
 }

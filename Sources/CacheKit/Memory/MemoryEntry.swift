@@ -12,8 +12,10 @@ public struct MemoryEntry: Sendable {
     public var expiresAt: Timestamp
     /// When its life ends; until `expiresAt` it is stale.
     public var staleAt: Timestamp
-    /// When it was written or renewed; zero where nobody knows.
+    /// When it was written or renewed; where nobody knows that, when memory was filled with it, and zero before that.
     public var writtenAt: Timestamp
+    /// Whether `writtenAt` is when it was written or renewed.
+    public var isWriteTimeKnown: Bool
     /// Whether it says that there is no such value; `bytes` are empty then.
     public var isNegative: Bool
     /// The change it came from; orders two writes of a key in this process.
@@ -25,12 +27,12 @@ public struct MemoryEntry: Sendable {
     ) {
         self.init(
             content: EntryBytes(bytes), form: form, mode: mode, expiresAt: expiresAt, staleAt: staleAt,
-            writtenAt: writtenAt, isNegative: isNegative, sequence: sequence)
+            writtenAt: writtenAt, isWriteTimeKnown: writtenAt != .zero, isNegative: isNegative, sequence: sequence)
     }
 
     init(
         content: EntryBytes, form: ValueForm, mode: NamespaceMode, expiresAt: Timestamp, staleAt: Timestamp,
-        writtenAt: Timestamp, isNegative: Bool, sequence: ChangeSequence
+        writtenAt: Timestamp, isWriteTimeKnown: Bool, isNegative: Bool, sequence: ChangeSequence
     ) {
         self.content = content
         self.form = form
@@ -38,6 +40,7 @@ public struct MemoryEntry: Sendable {
         self.expiresAt = expiresAt
         self.staleAt = staleAt
         self.writtenAt = writtenAt
+        self.isWriteTimeKnown = isWriteTimeKnown
         self.isNegative = isNegative
         self.sequence = sequence
     }

@@ -66,9 +66,13 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
     }
 
     /// Keeps what a lower tier held, unless the outcome of a write became known meanwhile or something newer is here.
-    func fill(_ hash: Hash128, with entry: MemoryEntry, ticket: Ticket) {
+    ///
+    /// - Parameter now: From when it is known, where nobody knows when it was written.
+    func fill(_ hash: Hash128, with entry: MemoryEntry, ticket: Ticket, at now: Timestamp) {
         change { state in
             guard state.stripes[State.stripe(hash)].generation == ticket else { return }
+            var entry = entry
+            if !entry.isWriteTimeKnown { entry.writtenAt = now }
             state.put(hash, entry)
         }
     }
@@ -122,6 +126,22 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         }
     }
 
+    /// Takes in that somebody changed a key in the remote, or that its life ended there, which sounds alike. Earlier reads may no longer
+    /// fill.
+    ///
+    /// A life ends once: an entry past its own is kept, and doubted until the remote was asked. What is heard after that is a change.
+    func hear(of hash: Hash128, at now: Timestamp) {
+        change { state in
+            state.stripes[State.stripe(hash)].generation &+= 1
+            guard let slot = state.slot(hash) else { return }
+            if state.slots[slot].isPastItsLife(at: now), !state.slots[slot].isDoubted {
+                state.slots.doubt(slot, true, at: now)
+            } else {
+                state.drop(slot)
+            }
+        }
+    }
+
     /// Drops an entry, unless another one has taken its place.
     func drop(_ hash: Hash128, _ entry: MemoryEntry) {
         change { state in
@@ -142,11 +162,14 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         }
     }
 
-    /// An entry whose life has ended, while it is kept; verified or not, and not counted.
-    func staleEntry(_ hash: Hash128, now: Timestamp) -> MemoryEntry? {
+    /// An entry whose life has ended, while it is kept; not counted.
+    ///
+    /// - Parameter isSure: Whether it has to be one of which the remote can have nothing that is not known here.
+    func staleEntry(_ hash: Hash128, now: Timestamp, isSure: Bool = false) -> MemoryEntry? {
         look { state in
             guard let slot = state.slot(hash), state.slots[slot].staleAt <= now, state.slots[slot].expiresAt > now
             else { return nil }
+            if isSure, state.slots[slot].isDoubted || state.slots[slot].epoch != state.epoch { return nil }
             return state.slots[slot].entry(forms: state.forms)
         }
     }
@@ -163,14 +186,16 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         }
     }
 
-    /// Drops an unverified key of which a lower tier says that there is nothing, unless the outcome of a write became known
-    /// since `ticket`.
-    func dropUnverified(_ hash: Hash128, ticket: Ticket) {
+    /// Takes in that a lower tier has nothing: drops an unverified key, and no longer doubts one whose life has ended; unless the outcome
+    /// of a write became known since `ticket`.
+    func absentBelow(_ hash: Hash128, ticket: Ticket, at now: Timestamp) {
         change { state in
-            guard state.stripes[State.stripe(hash)].generation == ticket, let slot = state.slot(hash),
-                state.slots[slot].epoch != state.epoch
-            else { return }
-            state.drop(slot)
+            guard state.stripes[State.stripe(hash)].generation == ticket, let slot = state.slot(hash) else { return }
+            if state.slots[slot].epoch != state.epoch {
+                state.drop(slot)
+            } else {
+                state.slots.doubt(slot, false, at: now)
+            }
         }
     }
 

@@ -8,8 +8,8 @@ struct MemorySlot: Sendable {
     private(set) var content: EntryBytes
     /// The shard's epoch when it came here: in a later one it is unverified.
     let epoch: UInt16
-    /// An index into the shard's list of forms, and two flags.
-    private let formAndFlags: UInt16
+    /// An index into the shard's list of forms, and flags.
+    private var formAndFlags: UInt16
     private(set) var expiresAt: Timestamp
     private(set) var staleAt: Timestamp
     private var writtenAt: Timestamp
@@ -17,6 +17,9 @@ struct MemorySlot: Sendable {
 
     private static let negativeFlag: UInt16 = 1 << 15
     private static let interopFlag: UInt16 = 1 << 14
+    private static let unknownTimeFlag: UInt16 = 1 << 13
+    private static let doubtFlag: UInt16 = 1 << 12
+    private static let formMask: UInt16 = doubtFlag - 1
 
     /// `nil` when the shard's list of forms is full, which takes more keys of encryption than a process ever sees.
     init?(_ hash: Hash128, _ entry: MemoryEntry, epoch: UInt16, forms: inout [ValueForm]) {
@@ -24,6 +27,7 @@ struct MemorySlot: Sendable {
         self.hash = hash
         formAndFlags =
             form | (entry.isNegative ? Self.negativeFlag : 0) | (entry.mode == .interop ? Self.interopFlag : 0)
+            | (entry.isWriteTimeKnown ? 0 : Self.unknownTimeFlag)
         self.epoch = epoch
         content = entry.content
         expiresAt = entry.expiresAt
@@ -35,9 +39,10 @@ struct MemorySlot: Sendable {
     @inline(__always)
     func entry(forms: [ValueForm]) -> MemoryEntry {
         MemoryEntry(
-            content: content, form: forms[Int(formAndFlags & (Self.interopFlag - 1))],
+            content: content, form: forms[Int(formAndFlags & Self.formMask)],
             mode: formAndFlags & Self.interopFlag == 0 ? .native : .interop, expiresAt: expiresAt, staleAt: staleAt,
-            writtenAt: writtenAt, isNegative: formAndFlags & Self.negativeFlag != 0, sequence: sequence)
+            writtenAt: writtenAt, isWriteTimeKnown: formAndFlags & Self.unknownTimeFlag == 0,
+            isNegative: formAndFlags & Self.negativeFlag != 0, sequence: sequence)
     }
 
     var charge: Int { MemoryEntry.charge(byteCount: content.count) }
@@ -45,8 +50,28 @@ struct MemorySlot: Sendable {
     /// Lets its life end at another time.
     mutating func renew(at now: Timestamp, staleAt: Timestamp, expiresAt: Timestamp) {
         writtenAt = now
+        formAndFlags &= ~Self.unknownTimeFlag
         self.expiresAt = expiresAt
         self.staleAt = staleAt
+    }
+
+    /// Whether something was heard that may mean no more than that its life has ended in the remote, too.
+    var isDoubted: Bool {
+        get { formAndFlags & Self.doubtFlag != 0 }
+        set { formAndFlags = newValue ? formAndFlags | Self.doubtFlag : formAndFlags & ~Self.doubtFlag }
+    }
+
+    /// Whether it is kept for its stale windows alone; a thousandth of its life sooner, as far as clocks that run by themselves drift
+    /// apart.
+    func isPastItsLife(at now: Timestamp) -> Bool {
+        guard expiresAt > now, expiresAt > staleAt, formAndFlags & Self.negativeFlag == 0 else { return false }
+        return now.duration(to: staleAt) <= writtenAt.duration(to: staleAt) / 1_000
+    }
+
+    /// What is heard of it may be that its life has ended in the remote.
+    mutating func doubt(at now: Timestamp) {
+        isDoubted = true
+        staleAt = min(staleAt, now)
     }
 
     /// Lets go of the bytes; the slot waits for its next entry.
@@ -56,7 +81,7 @@ struct MemorySlot: Sendable {
 
     private static func index(of form: ValueForm, in forms: inout [ValueForm]) -> UInt16? {
         if let index = forms.firstIndex(of: form) { return UInt16(index) }
-        guard forms.count < Int(interopFlag) else { return nil }
+        guard forms.count <= Int(formMask) else { return nil }
         forms.append(form)
         return UInt16(forms.count - 1)
     }

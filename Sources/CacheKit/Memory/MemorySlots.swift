@@ -44,6 +44,12 @@ struct MemorySlots: ~Copyable, Sendable {
         slots[slot].renew(at: now, staleAt: staleAt, expiresAt: expiresAt)
     }
 
+    /// Sets or takes away the doubt in what a slot holds.
+    mutating func doubt(_ slot: Int, _ isDoubted: Bool, at now: Timestamp) {
+        precondition(slot >= 0 && slot < count, "a slot is numbered below the count")
+        if isDoubted { slots[slot].doubt(at: now) } else { slots[slot].isDoubted = false }
+    }
+
     /// Lets go of a slot's bytes.
     mutating func clear(_ slot: Int) {
         precondition(slot >= 0 && slot < count, "a slot is numbered below the count")

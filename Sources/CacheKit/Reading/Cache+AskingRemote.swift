@@ -70,7 +70,7 @@ extension Cache {
         for (question, answer) in zip(questions, answers) {
             guard let answer else {
                 counters.remoteMisses.count()
-                memory.shard(question.hash).dropUnverified(question.hash, ticket: question.ticket)
+                memory.shard(question.hash).absentBelow(question.hash, ticket: question.ticket, at: now)
                 entries.append(nil)
                 continue
             }
@@ -79,7 +79,7 @@ extension Cache {
             let entry = MemoryEntry(
                 bytes: answer.value, form: change.form, mode: change.mode, expiresAt: change.expiresAt,
                 staleAt: change.staleAt, writtenAt: .zero, sequence: .zero)
-            memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
+            memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket, at: now)
             entries.append(entry)
         }
         return entries

@@ -142,7 +142,7 @@ extension Cache {
                 counters.localHits.count()
                 let isSure = standing == .verified || isOwn
                 if let kept = isSure ? entry : keptWhileItWaits(entry, hash, now) {
-                    memory.shard(hash).fill(hash, with: kept, ticket: tickets[index])
+                    memory.shard(hash).fill(hash, with: kept, ticket: tickets[index], at: now)
                 }
                 answers.append(.found(entry))
                 continue

@@ -42,9 +42,12 @@ final class StampClock: Sendable {
         last.max(stamp, ordering: .acquiringAndReleasing)
     }
 
+    /// The wall time that a stamp carries.
+    static func time(of stamp: UInt64) -> Timestamp { Timestamp(milliseconds: Int64(stamp >> 16)) }
+
     /// Whether a stamp lies further ahead than clocks may differ.
     static func isBeyondSkew(_ stamp: UInt64, at now: Timestamp) -> Bool {
         let bound = now.advanced(by: HybridLogicalClock.toleratedSkew)
-        return Int64(stamp >> 16) > bound.milliseconds
+        return time(of: stamp) > bound
     }
 }

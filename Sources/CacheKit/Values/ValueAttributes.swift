@@ -4,12 +4,14 @@ import CacheKitCore
 /// something to say.
 ///
 /// A MessagePack extension of type 75 (docs/file-format.md, "Values"): flags (1); where a flag says so stamp (8), end of sliding (8),
-/// load time (4), big-endian; then 16 bytes for each tag.
+/// load time (4), length of a sliding life (8), big-endian; then 16 bytes for each tag.
 struct ValueAttributes: Sendable, Equatable {
     /// Orders the value against removals of its namespace and tags: from before it was loaded, or when it was set; 0 for none.
     var stamp: UInt64 = 0
     /// When a sliding value's life ends whatever is read.
     var slidingEnd: Timestamp?
+    /// How long a sliding value lives from each reading, where that is not the TTL of its namespace.
+    var slidingLife: Duration?
     /// How long the loader took, in milliseconds; `nil` for a value that was set.
     var loadMilliseconds: UInt32?
     /// Of the value's tags.
@@ -23,6 +25,9 @@ struct ValueAttributes: Sendable, Equatable {
     private static let stampFlag: UInt8 = 1
     private static let slidingFlag: UInt8 = 2
     private static let loadFlag: UInt8 = 4
+    private static let slidingLifeFlag: UInt8 = 8
+
+    private static let knownFlags = stampFlag | slidingFlag | loadFlag | slidingLifeFlag
 
     var isEmpty: Bool { self == ValueAttributes() }
 
@@ -32,11 +37,12 @@ struct ValueAttributes: Sendable, Equatable {
         guard !isEmpty || Self.payload(of: document) != nil else { return document }
         var payload: [UInt8] = [
             (stamp == 0 ? 0 : Self.stampFlag) | (slidingEnd == nil ? 0 : Self.slidingFlag)
-                | (loadMilliseconds == nil ? 0 : Self.loadFlag)
+                | (loadMilliseconds == nil ? 0 : Self.loadFlag) | (slidingLife == nil ? 0 : Self.slidingLifeFlag)
         ]
         if stamp != 0 { payload.append(bigEndian: stamp) }
         if let slidingEnd { payload.append(bigEndian: UInt64(bitPattern: slidingEnd.milliseconds)) }
         if let loadMilliseconds { payload.append(bigEndian: loadMilliseconds) }
+        if let slidingLife { payload.append(bigEndian: UInt64(slidingLife.wholeMilliseconds)) }
         for tag in tags { tag.append(to: &payload) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 + payload.count + document.count)
@@ -95,7 +101,7 @@ struct ValueAttributes: Sendable, Equatable {
             guard position + count <= bytes.count else { throw Self.malformed }
             return position
         }
-        guard let flags = bytes.first, flags & ~(Self.stampFlag | Self.slidingFlag | Self.loadFlag) == 0 else {
+        guard let flags = bytes.first, flags & ~Self.knownFlags == 0 else {
             throw Self.malformed
         }
         if flags & Self.stampFlag != 0 { stamp = bytes.bigEndian(at: try take(8)) }
@@ -103,6 +109,11 @@ struct ValueAttributes: Sendable, Equatable {
             slidingEnd = Timestamp(milliseconds: bytes.bigEndian(at: try take(8)))
         }
         if flags & Self.loadFlag != 0 { loadMilliseconds = bytes.bigEndian(at: try take(4)) }
+        if flags & Self.slidingLifeFlag != 0 {
+            let life = Duration.milliseconds(bytes.bigEndian(at: try take(8)) as Int64)
+            guard life > .zero, life <= CacheConfiguration.maximumTTL else { throw Self.malformed }
+            slidingLife = life
+        }
         while position < bytes.count { tags.append(TagHash(bytes, at: try take(TagHash.byteCount))) }
         guard tags.count <= Self.maximumTagCount else { throw Self.malformed }
     }

@@ -215,11 +215,11 @@ extension Cache {
 
     private func keepInMemory(_ entry: MemoryEntry?, _ question: RemoteQuestion) {
         guard let entry else { return dropFromMemory(question) }
-        memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket)
+        memory.shard(question.hash).fill(question.hash, with: entry, ticket: question.ticket, at: clock.now())
     }
 
     private func dropFromMemory(_ question: RemoteQuestion) {
-        memory.shard(question.hash).dropUnverified(question.hash, ticket: question.ticket)
+        memory.shard(question.hash).absentBelow(question.hash, ticket: question.ticket, at: clock.now())
     }
 }
 

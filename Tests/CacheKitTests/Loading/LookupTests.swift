@@ -48,6 +48,21 @@ struct LookupTests {
         #expect(found.remaining == .seconds(6))
     }
 
+    @Test(arguments: Setting.all.filter { $0.hasRemote && !$0.hasLocal })
+    func `without a file, the age of what another node wrote is known in native mode`(setting: Setting) async throws {
+        let world = try await World(setting)
+        let node = try await World(setting, beside: world)
+        try await world.namespace("n", of: Int.self, ttl: .seconds(10)).set(1, for: "k")
+        world.clock.advance(by: .seconds(4))
+        let numbers = node.namespace("n", of: Int.self, ttl: .seconds(10))
+        for seconds in 4...5 {
+            let found = try #require(try await numbers.lookup("k"))
+            #expect(found.age == (setting.mode == .native ? .seconds(seconds) : nil))
+            #expect(found.remaining == .seconds(10 - seconds))
+            world.clock.advance(by: .seconds(1))
+        }
+    }
+
     @Test func `a stale value is looked up while it is kept, and get does not give it`() async throws {
         let world = try await World(.memoryOnly)
         var loading = LoadingPolicy()

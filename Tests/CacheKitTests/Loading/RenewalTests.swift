@@ -134,6 +134,66 @@ struct RenewalTests {
         #expect(try await numbers.lookup("l")?.remaining == .seconds(90))
     }
 
+    /// A node beside the one of `world`, with Redis and no file.
+    private func node(
+        beside world: World, _ adjust: (inout LoadingPolicy) -> Void
+    ) async throws -> (Cache, Namespace<Int>) {
+        let setting = Setting(hasRemote: true, isSecure: world.setting.isSecure, mode: world.setting.mode)
+        let node = try await World(setting, beside: world)
+        var loading = LoadingPolicy()
+        adjust(&loading)
+        return (
+            node.cache,
+            node.cache.namespace("n", of: Int.self, ttl: .seconds(600), mode: setting.mode, loading: loading)
+        )
+    }
+
+    @Test(arguments: Setting.withRemote)
+    func `what another node gave a shorter life is not loaded anew until most of that is over`(
+        setting: Setting
+    ) async throws {
+        let (world, numbers) = try await world(setting, ttl: .seconds(600))
+        try await numbers.set(1, for: "k", ttl: .seconds(10))
+        _ = await world.cache.push(deadline: .seconds(5))
+        let (cache, there) = try await node(beside: world) { $0.eagerRefresh = 0.8 }
+        let loads = Counter()
+        func load() async throws -> Int? {
+            let value = try await there.getOrSet("k") {
+                loads.add()
+                return Loaded(2, ttl: .seconds(10))
+            }
+            #expect(await eventually { cache.background.count == 0 })
+            return value
+        }
+        for _ in 0..<3 {
+            world.clock.advance(by: .seconds(2))
+            #expect(try await load() == 1)
+        }
+        #expect(loads.value == 0)
+        world.clock.advance(by: .milliseconds(3_900))
+        #expect(try await load() == 1)
+        #expect(try await load() == 2)
+        #expect(loads.value == 1)
+    }
+
+    @Test(arguments: Setting.withRemote.filter { $0.mode == .native })
+    func `what another node gave a life of its own slides by that`(setting: Setting) async throws {
+        let (world, numbers) = try await world(setting, ttl: .seconds(600)) { $0.isSliding = true }
+        try await numbers.set(1, for: "k", ttl: .seconds(10))
+        _ = await world.cache.push(deadline: .seconds(5))
+        let (cache, there) = try await node(beside: world) { $0.isSliding = true }
+        for seconds in [4, 0] {
+            world.clock.advance(by: .seconds(seconds))
+            #expect(try await there.get("k") == 1)
+            #expect(await eventually { cache.background.count == 0 })
+        }
+        #expect(cache.statistics().renewals == 0)
+        world.clock.advance(by: .seconds(2))
+        #expect(try await there.get("k") == 1)
+        #expect(await eventually { cache.statistics().renewals == 1 })
+        #expect(try await there.lookup("k")?.remaining == .seconds(10))
+    }
+
     @Test func `what somebody deleted in the remote is not renewed, and is no longer served`() async throws {
         let world = try await World(.remoteOnly)
         let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10))

@@ -103,7 +103,7 @@ struct MemoryShardTests {
         let ticket = shard.ticket(hash(2))
         shard.close()
         shard.put(hash(1), entry(1))
-        shard.fill(hash(2), with: entry(1), ticket: ticket)
+        shard.fill(hash(2), with: entry(1), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1)) == nil)
         #expect(shard.statistics.entries == 0)
         #expect(shard.statistics.hits == 1)
@@ -114,7 +114,7 @@ struct MemoryShardTests {
     @Test func `a fill is kept when nothing was written meanwhile`() {
         let shard = Shard(maximumBytes: 10_000)
         let ticket = shard.ticket(hash(1))
-        shard.fill(hash(1), with: entry(5), ticket: ticket)
+        shard.fill(hash(1), with: entry(5), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1)) == 5)
     }
 
@@ -122,11 +122,11 @@ struct MemoryShardTests {
         let shard = Shard(maximumBytes: 161 * 2)
         let ticket = shard.ticket(hash(1))
         shard.put(hash(1), entry(2, sequence: 9))
-        shard.fill(hash(1), with: entry(1, sequence: 0), ticket: ticket)
+        shard.fill(hash(1), with: entry(1, sequence: 0), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1)) == 2)
         for key in 10..<UInt64(20) { shard.put(hash(key, stripe: key), entry(3)) }
         #expect(value(shard, hash(1)) == nil)
-        shard.fill(hash(1), with: entry(1, sequence: 0), ticket: ticket)
+        shard.fill(hash(1), with: entry(1, sequence: 0), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1)) == nil)
     }
 
@@ -135,7 +135,7 @@ struct MemoryShardTests {
         shard.put(hash(1), entry(1, sequence: 3))
         let ticket = shard.ticket(hash(1))
         shard.invalidate(hash(1), below: ChangeSequence(4))
-        shard.fill(hash(1), with: entry(1, sequence: 3), ticket: ticket)
+        shard.fill(hash(1), with: entry(1, sequence: 3), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1)) == nil)
     }
 
@@ -143,14 +143,14 @@ struct MemoryShardTests {
         let shard = Shard(maximumBytes: 10_000)
         let ticket = shard.ticket(hash(1, stripe: 1))
         shard.put(hash(2, stripe: 2), entry(2, sequence: 4))
-        shard.fill(hash(1, stripe: 1), with: entry(1), ticket: ticket)
+        shard.fill(hash(1, stripe: 1), with: entry(1), ticket: ticket, at: .zero)
         #expect(value(shard, hash(1, stripe: 1)) == 1)
     }
 
     @Test func `a fill does not replace something newer that came with a higher sequence`() {
         let shard = Shard(maximumBytes: 10_000)
         shard.put(hash(1), entry(2, sequence: 9))
-        shard.fill(hash(1), with: entry(1, sequence: 8), ticket: shard.ticket(hash(1)))
+        shard.fill(hash(1), with: entry(1, sequence: 8), ticket: shard.ticket(hash(1)), at: .zero)
         #expect(value(shard, hash(1)) == 2)
     }
 
@@ -203,7 +203,7 @@ struct MemoryShardTests {
             let ticket = shard.ticket(hash(1))
             shard.put(hash(1), entry(1, sequence: sequence))
             shard.remove(hash(1))
-            shard.fill(hash(1), with: entry(1, sequence: sequence), ticket: ticket)
+            shard.fill(hash(1), with: entry(1, sequence: sequence), ticket: ticket, at: .zero)
             #expect(value(shard, hash(1)) == nil)
         }
     }
@@ -242,7 +242,7 @@ struct MemoryShardTests {
         let read = shard.ticket(hash(1))
         _ = shard.end(hash(1), entry(2), ticket: write)
         shard.put(hash(5, stripe: 5), entry(3))
-        shard.fill(hash(1), with: entry(1), ticket: read)
+        shard.fill(hash(1), with: entry(1), ticket: read, at: .zero)
         #expect(value(shard, hash(1)) == nil)
     }
 

@@ -58,9 +58,13 @@ struct MemoryTierTests {
         let tickets = hashes.map { tier.shard($0).ticket($0) }
         tier.removeAll()
         #expect(tier.statistics.entries == 0 && tier.statistics.bytes == 0)
-        for (hash, ticket) in zip(hashes, tickets) { tier.shard(hash).fill(hash, with: entry, ticket: ticket) }
+        for (hash, ticket) in zip(hashes, tickets) {
+            tier.shard(hash).fill(hash, with: entry, ticket: ticket, at: .zero)
+        }
         #expect(hashes.allSatisfy { tier.entry($0, now: now) == nil })
-        for hash in hashes { tier.shard(hash).fill(hash, with: entry, ticket: tier.shard(hash).ticket(hash)) }
+        for hash in hashes {
+            tier.shard(hash).fill(hash, with: entry, ticket: tier.shard(hash).ticket(hash), at: .zero)
+        }
         #expect(hashes.allSatisfy { tier.entry($0, now: now) != nil })
     }
 

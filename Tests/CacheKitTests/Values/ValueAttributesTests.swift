@@ -20,6 +20,9 @@ struct ValueAttributesTests {
                 attributes.slidingEnd = Timestamp(milliseconds: .random(in: 0 ... .max, using: &random))
             }
             if Bool.random(using: &random) { attributes.loadMilliseconds = .random(in: 0 ... .max, using: &random) }
+            if Bool.random(using: &random) {
+                attributes.slidingLife = .milliseconds(Int64.random(in: 1...300_000_000_000, using: &random))
+            }
             for tag in 0..<Int.random(in: 0...64, using: &random) { attributes.tags.append(try TagHash("tag \(tag)")) }
             let document = (0..<Int.random(in: 1...40, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
@@ -40,7 +43,11 @@ struct ValueAttributesTests {
     }
 
     @Test(
-        arguments: [[0xC7, 1, 75, 0x80], [0xC7, 2, 75, 1, 0], [0xC7, 3, 75, 0, 1, 2], [0xC7, 0, 75, 0xC0]] as [[UInt8]])
+        arguments: [
+            [0xC7, 1, 75, 0x80], [0xC7, 9, 75, 8, 0, 0, 0, 0, 0, 0, 0, 0], [0xC7, 9, 75, 8, 127, 0, 0, 0, 0, 0, 0, 0],
+            [0xC7, 2, 75, 1, 0], [0xC7, 3, 75, 0, 1, 2],
+            [0xC7, 0, 75, 0xC0],
+        ] as [[UInt8]])
     func `attributes that are not well formed are an error`(bytes: [UInt8]) {
         var document = bytes
         #expect(throws: CacheError.self) { try ValueAttributes(removedFrom: &document) }

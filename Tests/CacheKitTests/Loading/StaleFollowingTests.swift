@@ -1,0 +1,103 @@
+import CacheKitCore
+import CacheKitTesting
+import Testing
+
+@testable import CacheKit
+
+/// What is served past its life by a cache that hears of what happens in the remote, where a life that ends sounds like a change.
+struct StaleFollowingTests {
+    private static let isBatch = [false, true]
+
+    /// A running cache with Redis alone, whose value of "k" has just ended unless the body says otherwise.
+    private func withWorld(
+        lived: Duration = .seconds(10), _ body: (World, Namespace<Int>, CacheKey) async throws -> Void
+    ) async throws {
+        let world = try await World(.remoteOnly)
+        world.remote.setFollowing(.active)
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await world.cache.running(drain: .zero) {
+            try #require(await eventually { world.remote.tell(.keys([])) })
+            try await numbers.set(1, for: "k")
+            world.clock.advance(by: lived)
+            try await body(world, numbers, numbers.key("k"))
+        }
+    }
+
+    /// What is served although the loader fails; `nil` for its error.
+    private func served(_ numbers: Namespace<Int>, isBatch: Bool) async -> Int? {
+        guard isBatch else { return try? await numbers.getOrSet("k") { throw CacheError(.invalidArgument, "no") } }
+        return try? await numbers.getOrSet(["k"]) { _ in throw CacheError(.invalidArgument, "no") }["k"]
+    }
+
+    /// Lets another node write the key.
+    private func writeElsewhere(_ value: Int, in world: World) async throws {
+        try await World(.remoteOnly, beside: world).namespace("n", of: Int.self, ttl: .seconds(10)).set(value, for: "k")
+    }
+
+    @Test(arguments: isBatch)
+    func `that a life ended in the remote, too, does not take what its windows keep`(isBatch: Bool) async throws {
+        try await withWorld { world, numbers, key in
+            world.remote.tell(.keys([key]))
+            #expect(await served(numbers, isBatch: isBatch) == 1)
+            #expect(world.remote.reads > 0)
+            let reads = world.remote.reads
+            // It was asked for once: one key's next reader need not wait for that.
+            #expect(await served(numbers, isBatch: false) == 1)
+            #expect(world.remote.reads == reads)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `it may be heard of a moment sooner than the life ends here`(isBatch: Bool) async throws {
+        try await withWorld(lived: .milliseconds(9_990)) { world, numbers, key in
+            _ = try await world.remote.write([RemoteWrite(key: key, action: .delete)])
+            world.remote.tell(.keys([key]))
+            #expect(try await numbers.get("k") == nil)
+            #expect(await served(numbers, isBatch: isBatch) == 1)
+        }
+        try await withWorld(lived: .milliseconds(9_980)) { world, numbers, key in
+            _ = try await world.remote.write([RemoteWrite(key: key, action: .delete)])
+            world.remote.tell(.keys([key]))
+            #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `what another node wrote after the life is found, and not what it replaced`(isBatch: Bool) async throws {
+        try await withWorld { world, numbers, key in
+            try await writeElsewhere(2, in: world)
+            world.remote.tell(.keys([key]))
+            #expect(await served(numbers, isBatch: isBatch) == 2)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `what was written after the life and deleted is not followed by what was there before`(
+        isBatch: Bool
+    ) async throws {
+        try await withWorld { world, numbers, key in
+            // The end of the life, and then the change.
+            world.remote.tell(.keys([key]))
+            world.remote.tell(.keys([key]))
+            #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `after a gap the remote is asked before anything old is served, and if it is away that is served`(
+        isBatch: Bool
+    ) async throws {
+        try await withWorld(lived: .zero) { world, numbers, key in
+            world.remote.tell(.everything)
+            _ = try await world.remote.write([RemoteWrite(key: key, action: .delete)])
+            world.clock.advance(by: .seconds(10))
+            world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+            #expect(await served(numbers, isBatch: isBatch) == 1)
+            world.remote.setOutage(nil)
+            world.clock.advance(by: .seconds(1))
+            #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+}
