@@ -124,7 +124,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
     }
 
     private func isPaused(_ index: Int) -> Bool {
-        cache.background.isPaused(single(index).flight, at: cache.clock.uptime())
+        cache.background.isPaused(single(index).name, at: cache.clock.uptime())
     }
 
     private func served(stale indices: [Int]) {
@@ -137,6 +137,9 @@ struct BatchLoad<Value: Sendable>: Sendable {
     /// The answers of the loads that run, and of one that is started for the others.
     private func loaded(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
         guard !indices.isEmpty else { return [:] }
+        let hashes = indices.map { Hash128(physical[$0]) }
+        cache.writeMarks.watch(hashes)
+        defer { cache.writeMarks.unwatch(hashes) }
         let flights = indices.map { single($0).flight }
         let claims = cache.loads.claim(flights)
         let own = indices.indices.filter { claims[$0] != nil }.map { indices[$0] }
@@ -159,7 +162,11 @@ struct BatchLoad<Value: Sendable>: Sendable {
         _ indices: [Int], _ claims: [SingleFlight<LoadKey, any Sendable>.Claim]
     ) async throws -> [Int: Load<Value>.Answer] {
         let promise = Promise<[Int: Load<Value>.Answer]>()
+        // May go on when its caller has left.
+        let hashes = indices.map { Hash128(physical[$0]) }
+        cache.writeMarks.watch(hashes)
         let work = Task(executorPreference: cache.configuration.sharedWorkExecutor) {
+            defer { cache.writeMarks.unwatch(hashes) }
             do {
                 let answers = try await loadedNow(indices)
                 for (index, claim) in zip(indices, claims) {
@@ -276,7 +283,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
             namespace.counters.failed(Hash128(physical[0]))
             if loading.servesOld {
                 let end = cache.clock.uptime() + loading.retryPause
-                for index in indices { cache.background.pause(single(index).flight, until: end) }
+                for index in indices { cache.background.pause(single(index).name, until: end) }
             }
             throw LoaderFailure(error: error)
         }

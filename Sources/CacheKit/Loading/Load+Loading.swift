@@ -88,7 +88,7 @@ extension Load {
             cache.counters.loadFailures.count()
             namespace.counters.failed(hash)
             if loading.servesOld {
-                cache.background.pause(flight, until: cache.clock.uptime() + loading.retryPause)
+                cache.background.pause(name, until: cache.clock.uptime() + loading.retryPause)
             }
             throw LoaderFailure(error: error)
         }

@@ -45,10 +45,15 @@ struct Load<Value: Sendable>: Sendable {
     var cache: Cache { namespace.cache }
     var hash: Hash128 { Hash128(key) }
     var loading: LoadingPolicy { policy.loading }
+    /// What pauses and loads in the background are named by.
+    var name: LoadKey {
+        LoadKey(hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key))
+    }
+    /// The load that a caller who watches the key's mark may join.
     var flight: LoadKey {
-        LoadKey(
-            hash: hash, type: ObjectIdentifier(Value.self), generation: cache.removalGeneration(of: key),
-            writeMark: cache.writeMarks.mark(of: hash))
+        var flight = name
+        flight.writeMark = cache.writeMarks.mark(of: hash)
+        return flight
     }
 
     /// - Throws: What the loader throws, `CancellationError`, or ``CacheError``.
@@ -97,7 +102,7 @@ struct Load<Value: Sendable>: Sendable {
             return served(stale.lookup)
         }
         // The last load failed a moment ago: everyone trying again would only wait for the same.
-        if cache.background.isPaused(flight, at: cache.clock.uptime()) { return served(stale.lookup) }
+        if cache.background.isPaused(name, at: cache.clock.uptime()) { return served(stale.lookup) }
         do {
             return try await joinedInTime() ?? served(stale.lookup)
         } catch let failure as LoaderFailure {
@@ -144,8 +149,8 @@ struct Load<Value: Sendable>: Sendable {
     }
 
     private func refreshInBackground() {
-        guard !cache.background.isPaused(flight, at: cache.clock.uptime()) else { return }
-        cache.background.start(flight) { _ = try? await joined() }
+        guard !cache.background.isPaused(name, at: cache.clock.uptime()) else { return }
+        cache.background.start(name) { _ = try? await joined() }
     }
 
     // MARK: One load at a time
@@ -154,11 +159,16 @@ struct Load<Value: Sendable>: Sendable {
     ///
     /// - Parameter isChecked: Whether the tiers below memory have just said that they have none.
     func joined(isChecked: Bool = false) async throws -> Answer {
+        cache.writeMarks.watch([hash])
+        defer { cache.writeMarks.unwatch([hash]) }
         while true {
             let own = Mark()
             do {
                 let result = try await cache.loads.run(flight) {
                     own.set()
+                    // May go on when its callers have left.
+                    cache.writeMarks.watch([hash])
+                    defer { cache.writeMarks.unwatch([hash]) }
                     return try await checkedOrLoaded(isChecked: isChecked)
                 }
                 guard let answer = result as? Answer else {

@@ -61,6 +61,68 @@ struct OvertakenLoadTests {
         #expect(try await numbers.get("k") == 3)
     }
 
+    @Test(arguments: [false, true])
+    func `writes of other keys keep no load from being shared and stored`(isBatch: Bool) async throws {
+        let world = try await World(.memoryOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        let (gate, loads) = (Gate(), Counter())
+        @Sendable func load() async throws -> Int? {
+            if isBatch {
+                return try await numbers.getOrSet(["k"]) { _ in
+                    loads.add()
+                    await gate.wait()
+                    return ["k": 1]
+                }["k"]
+            }
+            return try await numbers.getOrSet("k") {
+                loads.add()
+                await gate.wait()
+                return 1
+            }
+        }
+        let first = Task { try await load() }
+        #expect(await eventually { gate.waiterCount == 1 })
+        // More than any table of counts would have room for.
+        for number in 0..<50_000 { try await numbers.set(number, for: "other\(number)") }
+        let second = Task { try await load() }
+        #expect(await eventually { world.cache.loads.waiterCount > (isBatch ? 0 : 1) })
+        gate.open()
+        #expect(try await first.value == 1)
+        #expect(try await second.value == 1)
+        #expect(loads.value == 1)
+        #expect(try await numbers.get("k") == 1)
+        #expect(world.cache.writeMarks.count == 0)
+    }
+
+    @Test(arguments: [false, true])
+    func `a load that goes on when its caller has left does not overwrite what was set since`(isBatch: Bool)
+        async throws
+    {
+        let world = try await World(.memoryOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        let (gate, ended) = (Gate(), Counter())
+        let caller = Task {
+            // Deaf to its cancellation.
+            @Sendable func slow() async -> Int {
+                await Task { await gate.wait() }.value
+                ended.add()
+                return 1
+            }
+            if isBatch {
+                _ = try await numbers.getOrSet(["k"]) { _ in ["k": await slow()] }
+            } else {
+                _ = try await numbers.getOrSet("k") { await slow() }
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        caller.cancel()
+        _ = await caller.result
+        try await numbers.set(2, for: "k")
+        gate.open()
+        #expect(await eventually { ended.value == 1 && world.cache.writeMarks.count == 0 })
+        #expect(try await numbers.get("k") == 2)
+    }
+
     @Test func `a load that is cancelled says nothing of its loader`() async throws {
         let world = try await World(.localOnly)
         var loading = LoadingPolicy()
