@@ -248,11 +248,14 @@ struct BatchLoad<Value: Sendable>: Sendable {
 
     /// What other processes and nodes have stored meanwhile.
     private func foundInTiers(_ indices: [Int]) async throws -> [Int: Load<Value>.Answer] {
-        var answers: [Int: Load<Value>.Answer] = [:]
-        let entries = try await cache.entries(for: indices.map { physical[$0] }, isCounted: false)
-        for (index, located) in zip(indices, entries) {
+        var answers = try await foundInMemory(indices)
+        // Memory may hold what is to be loaded anew.
+        let missing = indices.filter { answers[$0] == nil }
+        guard !missing.isEmpty else { return answers }
+        let entries = try await cache.entries(for: missing.map { physical[$0] }, isCounted: false, asksMemory: false)
+        for (index, located) in zip(missing, entries) {
             let load = single(index)
-            guard let (entry, source) = located, load.freshness(of: entry) == .fresh else { continue }
+            guard let (entry, source) = located, load.isFresh(below: entry) else { continue }
             if let answer = try await load.usable(entry, source) { answers[index] = answer }
         }
         return answers

@@ -10,7 +10,7 @@ extension Load {
         // Memory was asked and counted before; it is asked again because another load may just have ended.
         if let found = try await found(belowMemory: !isChecked) { return found }
         return try await cache.withLoadLocks(for: key, loading) {
-            try await found(belowMemory: true)
+            try await foundElsewhere()
         } load: {
             try await loaded()
         }
@@ -25,6 +25,19 @@ extension Load {
         }
         guard let (entry, source) = located, freshness(of: entry) == .fresh else { return nil }
         return try await usable(entry, source, isCounted: true)
+    }
+
+    /// What others have stored meanwhile, also where memory holds what is to be loaded anew.
+    private func foundElsewhere() async throws(CacheError) -> Answer? {
+        if let found = try await found(belowMemory: false) { return found }
+        let located = try await cache.entryBelowMemory(key, hash)
+        guard let (entry, source) = located, isFresh(below: entry) else { return nil }
+        return try await usable(entry, source, isCounted: true)
+    }
+
+    /// Whether an entry that was read below memory need not be loaded anew; memory knows for how long it has been there.
+    func isFresh(below entry: MemoryEntry) -> Bool {
+        freshness(of: cache.memory.entry(hash, now: cache.clock.now(), isCounted: false) ?? entry) == .fresh
     }
 
     /// What an entry says to this caller; `nil` for bytes that do not fit the type, and for what was removed; authentication

@@ -72,7 +72,7 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         change { state in
             guard state.stripes[State.stripe(hash)].generation == ticket else { return }
             var entry = entry
-            if !entry.isWriteTimeKnown { entry.writtenAt = now }
+            if !entry.isWriteTimeKnown { state.date(&entry, hash, at: now) }
             state.put(hash, entry)
         }
     }

@@ -77,6 +77,17 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
         bytes += entry.charge
     }
 
+    /// Says since when an entry is known that a lower tier gives: as long as the same one that is held, unless it was renewed.
+    func date(_ entry: inout MemoryEntry, _ hash: Hash128, at now: Timestamp) {
+        entry.writtenAt = now
+        guard let slot = slot(hash), holds(entry, in: slot) else { return }
+        let held = slots[slot].entry(forms: forms)
+        // What is left of a life is told to within a round trip.
+        guard entry.staleAt <= held.staleAt.advanced(by: .seconds(1)) else { return }
+        entry.writtenAt = held.writtenAt
+        entry.isWriteTimeKnown = held.isWriteTimeKnown
+    }
+
     private mutating func makeRoom(_ charge: Int) {
         while bytes + charge > maximumBytes, let victim = order.victim() {
             order.evicted(victim, slots[victim].hash)

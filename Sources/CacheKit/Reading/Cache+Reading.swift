@@ -62,11 +62,15 @@ extension Cache {
     }
 
     /// The live entries of many keys: one round trip per tier, and a second one to the remote for what has changed there.
-    func entries(for keys: [CacheKey], isCounted: Bool = true) async throws(CacheError) -> [Located?] {
+    ///
+    /// - Parameter asksMemory: Whether what memory holds is an answer.
+    func entries(
+        for keys: [CacheKey], isCounted: Bool = true, asksMemory: Bool = true
+    ) async throws(CacheError) -> [Located?] {
         let hashes = keys.map(Hash128.init)
         let now = clock.now()
         var found: [Located?] = hashes.map { hash in
-            memory.entry(hash, now: now, isCounted: isCounted).map { ($0, .memory) }
+            asksMemory ? memory.entry(hash, now: now, isCounted: isCounted).map { ($0, .memory) } : nil
         }
         try requireValues()
         let missing = keys.indices.filter { found[$0] == nil }

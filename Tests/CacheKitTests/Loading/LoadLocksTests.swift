@@ -344,6 +344,46 @@ struct LoadLocksTests {
 
     // MARK: Declaring
 
+    @Test(arguments: Rings.all, [false, true])
+    func `what is due here, and another has loaded anew, is not loaded again`(rings: Rings, isBatch: Bool) async throws
+    {
+        let first = try await World(rings.setting)
+        let second = try await World(rings.setting, beside: first)
+        var policy = rings.policy
+        policy.eagerRefresh = 0.5
+        let loads = Counter()
+        func load(_ world: World) async throws -> Int? {
+            let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: policy)
+            @Sendable func next() -> Int {
+                loads.add()
+                return loads.value
+            }
+            let value =
+                if isBatch {
+                    try await numbers.getOrSet(["k"]) { _ in ["k": next()] }["k"]
+                } else {
+                    try await numbers.getOrSet("k") { next() }
+                }
+            #expect(
+                await eventually {
+                    // The fleet's lock is given back once the remote has the value.
+                    if world.clock.sleeperCount > 0 { world.clock.advance(by: .milliseconds(5)) }
+                    return world.cache.background.count == 0
+                })
+            return value
+        }
+        #expect(try await load(first) == 1)
+        _ = await first.cache.push(deadline: .seconds(5))
+        #expect(try await load(second) == 1)
+        first.clock.advance(by: .seconds(6))
+        #expect(try await load(first) == 1)
+        _ = await first.cache.push(deadline: .seconds(5))
+        #expect(try await load(second) == 1)
+        #expect(try await load(second) == 2)
+        #expect(loads.value == 2)
+        #expect(second.cache.statistics().loadsElsewhere == 1)
+    }
+
     @Test func `locks that no tier gives out are refused where a namespace is declared`() async throws {
         let wrong = [Rings(.remoteOnly, file: true), Rings(.localOnly, fleet: true), Rings(.memoryOnly, file: true)]
         for rings in wrong {
