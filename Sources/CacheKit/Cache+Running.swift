@@ -29,7 +29,7 @@ extension Cache {
         }
     }
 
-    /// Runs the cache while `body` runs, then drains and closes it.
+    /// Runs the cache while `body` runs, then drains and closes it, also where the task was cancelled.
     ///
     /// - Parameter deadline: How long draining may take; what is pending after it stays in the file.
     /// - Throws: What `body` throws.
@@ -41,12 +41,14 @@ extension Cache {
         defer { lifecycle.endRun() }
         // Cancelled and awaited when this scope ends.
         async let _ = run()
+        // In a task of its own: where this one was cancelled, nothing would be drained.
+        let shutdown = { await Task { await self.shutdown(deadline: deadline) }.value }
         do {
             let result = try await body()
-            await shutdown(deadline: deadline)
+            await shutdown()
             return result
         } catch {
-            await shutdown(deadline: deadline)
+            await shutdown()
             throw error
         }
     }

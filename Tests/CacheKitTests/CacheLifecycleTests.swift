@@ -24,6 +24,29 @@ struct CacheLifecycleTests {
         #expect(await code { try await numbers.set(1, for: "k") } == .shutdown)
     }
 
+    @Test func `running drains when its task is cancelled, too`() async throws {
+        let world = try await World(.allTiers)
+        let numbers = world.namespace("n", of: Int.self)
+        world.remote.setOutage(CacheError(.remoteUnavailable, "away"))
+        let written = Gate()
+        let running = Task {
+            try await world.cache.running {
+                try await numbers.set(1, for: "k")
+                written.open()
+                try await world.clock.sleep(for: .seconds(3600))
+            }
+        }
+        await written.wait()
+        running.cancel()
+        world.remote.setOutage(nil)
+        _ = await eventually {
+            world.clock.advance(by: .milliseconds(50))
+            return world.local.isClosed
+        }
+        await #expect(throws: CancellationError.self) { try await running.value }
+        #expect(world.remote.count == 1)
+    }
+
     @Test func `running passes the body's error on, after draining`() async throws {
         let world = try await World(.allTiers)
         let numbers = world.namespace("n", of: Int.self)

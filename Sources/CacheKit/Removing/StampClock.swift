@@ -18,8 +18,12 @@ final class StampClock: Sendable {
 
     /// Of a removal: the last one of its millisecond, because others that stamped values in that millisecond have counted by
     /// themselves.
+    ///
+    /// So thousands a second run ahead of time. Those that follow each other share one before others would no longer follow.
     func nextRemoval(at now: Timestamp) -> UInt64 {
-        take { last in
+        let limit = now.advanced(by: HybridLogicalClock.toleratedSkew / 2)
+        return take { last in
+            if last & 0xFFFF == 0xFFFF, Self.time(of: last) >= limit { return last }
             var clock = HybridLogicalClock(last: last)
             return clock.next(at: now) | 0xFFFF
         }

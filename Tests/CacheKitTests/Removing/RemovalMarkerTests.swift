@@ -42,6 +42,17 @@ struct RemovalMarkerTests {
 }
 
 struct StampClockTests {
+    @Test func `removals in a row never run so far ahead of time that others would not follow`() {
+        let clock = StampClock()
+        for _ in 0..<100_000 { _ = clock.nextRemoval(at: Self.now) }
+        let ahead = Self.now.advanced(by: .seconds(30))
+        #expect(StampClock.time(of: clock.nextRemoval(at: Self.now)) == ahead)
+        // What is set in between is removed by the next one.
+        let value = clock.next(at: Self.now)
+        #expect(!StampClock.isBeyondSkew(value, at: Self.now))
+        #expect(clock.nextRemoval(at: Self.now) > value)
+    }
+
     private static let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     @Test func `a value before a removal is older, and one after it newer, while time stands still`() {
