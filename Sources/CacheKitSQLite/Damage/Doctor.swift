@@ -83,6 +83,12 @@ struct Doctor {
             report.add(
                 .permissions, nil, problem.what, meaning: problem.meaning, remedy: problem.remedy)
         }
+        if Recreation.isHalfway(path) {
+            report.add(
+                .file, Recreation.halfway.code, "the file was damaged, and setting it aside was interrupted",
+                meaning: "it is not opened; '-damaged' beside it is the same file by another name",
+                remedy: "move it away with its '-wal' and '-journal'; opening with onDamage = .recreate does so, too")
+        }
         let connection: SQLiteConnection
         do throws(CacheError) {
             connection = try ReadOnlyFile.connect(configuration)

@@ -56,6 +56,15 @@ import Testing
         }
     }
 
+    @Test func `a file that was being set aside is named as such`() async throws {
+        try await withFile { image, path in
+            #expect(link(path, path + "-damaged") == 0)
+            let report = try await examine(image, path)
+            #expect(report.code == .damagedStore)
+            #expect(report.findings.first?.problem.contains("interrupted") == true)
+        }
+    }
+
     @Test func `altered rows are named by change, read past, and set aside so that the feed flows on`() async throws {
         try await withFile { image, path in
             // One synchronised, one pending, in whatever table they are.
