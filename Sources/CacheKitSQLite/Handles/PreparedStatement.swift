@@ -23,6 +23,8 @@ final class PreparedStatement {
         switch result {
         case SQLITE_ROW: return true
         case SQLITE_DONE: return false
+        // What is there was not too large when it was written.
+        case SQLITE_TOOBIG where sqlite3_stmt_readonly(statement) != 0: throw Self.error(SQLITE_CORRUPT, action)
         default: throw Self.error(result, action)
         }
     }

@@ -21,6 +21,7 @@ final class RowWriter {
     private let deleteOverflow: PreparedStatement
     private let touch: PreparedStatement
     private let selectColliding: PreparedStatement
+    private let finds: [RowTable: PreparedStatement]
     /// Rows that the open transaction has added, less those that it has deleted.
     var added = 0
 
@@ -61,6 +62,10 @@ final class RowWriter {
         self.inserts = inserts
         self.updates = updates
         self.updatesOfAccess = updatesOfAccess
+        finds = [
+            .entries: try connection.prepare("SELECT change_seq FROM entries WHERE id = ?1"),
+            .overflow: try connection.prepare("SELECT change_seq FROM overflow WHERE key_hash = ?1"),
+        ]
         deleteEntry = try connection.prepare("DELETE FROM entries WHERE id = ?1")
         deleteOverflow = try connection.prepare("DELETE FROM overflow WHERE key_hash = ?1")
         touch = try connection.prepare("UPDATE entries SET accessed_at = ?2 WHERE id = ?1 AND accessed_at < ?2")
@@ -115,7 +120,19 @@ final class RowWriter {
         if isAccessNoted { try statement.bind(accessedAt, at: 10) }
         try statement.bind(metadata.fingerprint?.bytes, at: 11)
         try statement.run(value, at: 12)
+        try requireStored(hash, metadata.sequence, in: table)
         if place.accessedAt == nil { added += 1 }
+    }
+
+    /// A row can go astray on a page whose order is damaged in a way that SQLite does not notice: it must not be acknowledged.
+    private func requireStored(_ hash: KeyHash, _ sequence: UInt64, in table: RowTable) throws(CacheError) {
+        guard let find = finds[table] else { return }
+        if table == .entries { try find.bind(hash.id, at: 1) } else { try find.bind(hash.bytes, at: 1) }
+        defer { find.reset() }
+        guard try find.step(), find.integer(0) == Int64(sequence) else {
+            throw CacheError(
+                .damagedStore, "a row is not found where it was just stored, so pages are damaged; run 'cachekit doctor'")
+        }
     }
 
     /// Puts a value under another key of the tenant in the place of the same one.
