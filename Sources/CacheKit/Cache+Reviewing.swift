@@ -53,6 +53,9 @@ extension Cache {
         // Whether it is acknowledged here or at the remote is a matter of writers that wait for it; nobody does.
         _ = try await synchronizer?.admit(
             changes: changes.count, bytes: changes.reduce(0) { $0 + ($1.value?.count ?? 0) })
+        let hashes = changes.map { Hash128($0.key) }
+        writeMarks.beginWriting(hashes)
+        defer { writeMarks.endWriting(hashes) }
         let found = try await local.reinstate(reinstatements.map(\.reinstatement))
         for (place, outcome) in zip(reinstatements, found) {
             outcomes[place.index] = outcome

@@ -14,15 +14,9 @@ extension Cache {
         var loadMark: UInt32?
     }
 
-    /// Stores what a caller sets; loads of these keys that run meanwhile store nothing.
-    func set(_ writes: [Write]) async throws(CacheError) {
-        writeMarks.note(writes.lazy.map { Hash128($0.key) })
-        try await store(writes)
-        // Who has begun to load since may have read what was there before.
-        writeMarks.note(writes.lazy.map { Hash128($0.key) })
-    }
-
     /// Seals and stores documents; all of them in one transaction where there is a local store. Gives how long each lives.
+    ///
+    /// Loads of keys that a caller writes store nothing if they began before it ended.
     @discardableResult
     func store(_ writes: [Write]) async throws(CacheError) -> [Duration] {
         try requireValues()
@@ -87,16 +81,15 @@ extension Cache {
             LocalChange(
                 key: key, value: nil, form: .plain, mode: registry.policy(for: key).mode, expiresAt: forgottenAt)
         }
-        writeMarks.note(keys.lazy.map(Hash128.init))
-        try await apply(changes, now: now)
-        writeMarks.note(keys.lazy.map(Hash128.init))
+        try await apply(changes, since: changes.map { _ in nil }, now: now)
         changeHub.deleted(keys)
         counters.deletes.count(keys.count)
     }
 
     /// Applies changes in the first durable tier; says which, for some may expect something else to stand there.
     ///
-    /// - Parameter marks: Of those that come from loads: such a change is left out once its key was written since.
+    /// - Parameter marks: Of those that come from loads: such a change is left out once its key was written since. `nil` for a
+    ///   caller's write, which loads give way to; none at all for what says nothing new.
     @discardableResult
     func apply(
         _ changes: [LocalChange], since marks: [UInt32?] = [], now: Timestamp
@@ -104,7 +97,7 @@ extension Cache {
         guard !changes.isEmpty else { return [] }
         do {
             let applied = try await applied(changes, marks, now: now)
-            counters.writeFailure.ends()
+            if applied.contains(true) { counters.writeFailure.ends() }
             return applied
         } catch {
             counters.writeFailure.note(error, at: now)
@@ -117,12 +110,35 @@ extension Cache {
     ) async throws(CacheError) -> [Bool] {
         let bytes = all.reduce(0) { $0 + ($1.value?.count ?? 0) }
         let admission = local == nil ? nil : try await synchronizer?.admit(changes: all.count, bytes: bytes)
-        // Only now: who waits to be admitted may wait for seconds.
+        // Only now, in one stretch with the commit: who waits to be admitted may wait for seconds.
         let isStanding = all.indices.map { index in
-            marks.isEmpty || marks[index].map { $0 == writeMarks.mark(of: Hash128(all[index].key)) } ?? true
+            marks.isEmpty || marks[index].map { writeMarks.stands(Hash128(all[index].key), $0) } ?? true
         }
         let changes = zip(all, isStanding).filter(\.1).map(\.0)
         guard !changes.isEmpty else { return isStanding }
+        let written = zip(all, marks).filter { $0.1 == nil }.map { Hash128($0.0.key) }
+        guard let sequences = try await commit(changes, written, now) else { return isStanding }
+        if let synchronizer {
+            synchronizer.wake()
+            if lifecycle.shouldWarnAboutNotRunning() {
+                configuration.logger.warning("\(Self.notRunningWarning)")
+            }
+            if case .writeThrough(let timeout) = admission {
+                let written = Dictionary(zip(changes.map(\.key), sequences)) { max($0, $1) }
+                try await synchronizer.awaitApplied(written.filter { $0.value != .zero }, atMost: timeout)
+            }
+        }
+        var rest = sequences[...]
+        return isStanding.map { $0 && rest.popFirst() != .zero }
+    }
+
+    /// Writes to the first durable tier, or to memory alone; gives the sequences of a local store.
+    private func commit(
+        _ changes: [LocalChange], _ written: [Hash128], _ now: Timestamp
+    ) async throws(CacheError) -> [ChangeSequence]? {
+        writeMarks.beginWriting(written)
+        // Also after an error, which does not say that nothing was written.
+        defer { writeMarks.endWriting(written) }
         if let local {
             let sequences: [ChangeSequence]
             do {
@@ -133,18 +149,7 @@ extension Cache {
             }
             for (change, sequence) in zip(changes, sequences) where sequence != .zero { keep(change, sequence, now) }
             changeHub.committed(sequences)
-            if let synchronizer {
-                synchronizer.wake()
-                if lifecycle.shouldWarnAboutNotRunning() {
-                    configuration.logger.warning("\(Self.notRunningWarning)")
-                }
-                if case .writeThrough(let timeout) = admission {
-                    let written = Dictionary(zip(changes.map(\.key), sequences)) { max($0, $1) }
-                    try await synchronizer.awaitApplied(written.filter { $0.value != .zero }, atMost: timeout)
-                }
-            }
-            var rest = sequences[...]
-            return isStanding.map { $0 && rest.popFirst() != .zero }
+            return sequences
         } else if let remote {
             try await writeThrough(changes, to: remote, now: now)
         } else {
@@ -158,7 +163,7 @@ extension Cache {
                 }
             }
         }
-        return isStanding
+        return nil
     }
 
     /// Puts a committed change into memory, or takes a deleted key out of it.

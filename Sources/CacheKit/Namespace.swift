@@ -167,7 +167,7 @@ public struct Namespace<Value: Sendable>: Sendable {
     ) async throws(CacheError) {
         try requireDeclared()
         let attributes = try cache.newAttributes(cache.registry.policy(for: key), tags: tags)
-        try await cache.set([
+        try await cache.store([
             Cache.Write(key: key, document: encode(value, key), ttl: ttl, attributes: attributes)
         ])
     }
@@ -184,7 +184,7 @@ public struct Namespace<Value: Sendable>: Sendable {
             writes.append(
                 Cache.Write(key: key, document: try encode(value, key), ttl: ttl, attributes: attributes))
         }
-        try await cache.set(writes)
+        try await cache.store(writes)
     }
 
     /// Stores many values that live for different times; see ``set(_:ttl:tags:)``.
@@ -195,7 +195,7 @@ public struct Namespace<Value: Sendable>: Sendable {
         for entry in entries {
             writes.append(Cache.Write(key: entry.key, document: try encode(entry.value, entry.key), ttl: entry.ttl))
         }
-        try await cache.set(writes)
+        try await cache.store(writes)
     }
 
     /// Deletes a key, whether or not it exists.

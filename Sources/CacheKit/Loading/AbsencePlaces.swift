@@ -13,6 +13,8 @@ struct AbsencePlaces: Sendable {
         let ticket: MemoryTier.Shard.Ticket
         /// What memory had: tickets are of many keys, and a write of another one must not let it stay.
         let held: MemoryEntry?
+        /// The key's own mark: what was written since may be the same bytes.
+        let writeMark: UInt32
         /// The change that the row stands under; `nil` for no row.
         var expected: ChangeSequence?
         /// What stood there before: nothing older is to be shown after it.
@@ -36,7 +38,9 @@ struct AbsencePlaces: Sendable {
             let hash = Hash128(key)
             let shard = cache.memory.shard(hash)
             let held = isWanted ? shard.unverifiedEntry(hash, now: now) ?? shard.staleEntry(hash, now: now) : nil
-            return Place(key: key, hash: hash, ticket: shard.ticket(hash), held: held)
+            return Place(
+                key: key, hash: hash, ticket: shard.ticket(hash), held: held, writeMark: cache.writeMarks.mark(of: hash)
+            )
         }
         guard isWanted, let local = cache.local else { return }
         for (position, row) in try await local.read(keys).enumerated() {
@@ -79,7 +83,8 @@ struct AbsencePlaces: Sendable {
             let entry = MemoryEntry(
                 bytes: bytes, form: .plain, mode: policy.mode, expiresAt: now.advanced(by: ttl),
                 staleAt: now.advanced(by: ttl), writtenAt: now, isNegative: true, sequence: place.expected ?? .zero)
-            cache.memory.shard(place.hash).fill(place.hash, with: entry, ticket: place.ticket, at: now)
+            cache.memory.shard(place.hash).fill(
+                place.hash, with: entry, ticket: place.ticket, at: now, inPlaceOf: former(place))
         }
     }
 
@@ -116,6 +121,11 @@ struct AbsencePlaces: Sendable {
     private func drop(_ place: Place) {
         let shard = cache.memory.shard(place.hash)
         shard.drop(place.hash, ticket: place.ticket)
-        if let held = place.held { shard.drop(place.hash, held) }
+        if let former = former(place) { shard.drop(place.hash, former) }
+    }
+
+    /// What memory had, unless the key was written since.
+    private func former(_ place: Place) -> MemoryEntry? {
+        cache.writeMarks.stands(place.hash, place.writeMark) ? place.held : nil
     }
 }

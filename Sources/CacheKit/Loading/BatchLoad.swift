@@ -38,7 +38,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
         var values: [String: Value] = [:]
         var missing: [Int] = []
         var dueForRefresh: [Int] = []
-        for (index, located) in try await cache.entries(for: physical).enumerated() {
+        let (entries, refusal) = try await heldEntries()
+        for (index, located) in entries.enumerated() {
             let load = single(index)
             var answer: Load<Value>.Answer?
             if let (entry, source) = located {
@@ -55,6 +56,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
         refreshInBackground(dueForRefresh)
         guard !missing.isEmpty else { return values }
         let stale = try await staleValues(missing)
+        if let refusal, missing.contains(where: { stale[$0] == nil }) { throw refusal }
         refreshInBackground(missing.filter { stale[$0]?.freshness == .stale })
         var dueNow: [Int] = []
         var servedNow: [Int] = []
@@ -81,8 +83,23 @@ struct BatchLoad<Value: Sendable>: Sendable {
         } catch let failure as LoaderFailure {
             guard !Task.isCancelled, canServe else { throw failure }
             serve(dueNow)
+        } catch let error as CacheError where error.isRefusal && canServe {
+            serve(dueNow)
         }
         return values
+    }
+
+    /// What the tiers have, or memory alone where the remote refuses to say: then old values may be served.
+    private func heldEntries() async throws(CacheError) -> ([Cache.Located?], CacheError?) {
+        do {
+            return (try await cache.entries(for: physical), nil)
+        } catch  where error.isRefusal && loading.servesOld {
+            let now = cache.clock.now()
+            let held = physical.map(Hash128.init).map { hash -> Cache.Located? in
+                cache.memory.entry(hash, now: now, isCounted: false).map { ($0, .memory) }
+            }
+            return (held, error)
+        }
     }
 
     // MARK: Stale values

@@ -87,14 +87,11 @@ struct Load<Value: Sendable>: Sendable {
         // Else a lower tier is asked first, which may have a newer one, or know that it was deleted.
         var stale = try await staleInMemory(isSure: cache.remote != nil)
         if stale == nil {
-            if let (entry, source) = try await cache.entryBelowMemory(key, hash),
-                let found = try await usable(entry, source)
-            {
-                if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
-                return found
-            }
+            let (found, refusal) = try await foundBelowMemory()
+            if let found { return found }
             stale = try await staleInMemory(isSure: false)
             if stale == nil { stale = try await staleInStore() }
+            if stale == nil, let refusal { throw refusal }
         }
         guard let stale else { return try await joined(isChecked: true) }
         if stale.freshness == .stale {
@@ -108,6 +105,22 @@ struct Load<Value: Sendable>: Sendable {
         } catch let failure as LoaderFailure {
             if Task.isCancelled { throw failure }
             return served(stale.lookup)
+        } catch let error as CacheError where error.isRefusal {
+            return served(stale.lookup)
+        }
+    }
+
+    /// What the tiers below memory have, or that the remote refuses to say: then an old value may be served.
+    private func foundBelowMemory() async throws(CacheError) -> (Answer?, refusal: CacheError?) {
+        do {
+            guard let (entry, source) = try await cache.entryBelowMemory(key, hash),
+                let found = try await usable(entry, source)
+            else { return (nil, nil) }
+            if freshness(of: entry) == .dueForRefresh { refreshInBackground() }
+            return (found, nil)
+        } catch {
+            guard error.isRefusal else { throw error }
+            return (nil, error)
         }
     }
 

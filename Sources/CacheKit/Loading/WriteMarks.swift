@@ -3,11 +3,13 @@ import Synchronization
 
 /// Tells a load that its key was written since it began: what it gives may be older.
 ///
-/// Knows the keys for which somebody loads or waits, and no others: bounded by these callers.
+/// Knows the keys that somebody loads, waits for or writes, and no others: bounded by these callers.
 final class WriteMarks: Sendable {
     private struct Watched {
         var watchers = 0
+        var writers = 0
         var mark: UInt32 = 0
+        var isFree: Bool { watchers == 0 && writers == 0 }
     }
 
     private let keys = Mutex<[Hash128: Watched]>([:])
@@ -23,17 +25,30 @@ final class WriteMarks: Sendable {
     func unwatch(_ hashes: some Sequence<Hash128>) {
         keys.withLock { keys in
             for hash in hashes {
-                guard let watched = keys[hash] else { continue }
-                if watched.watchers > 1 { keys[hash]?.watchers -= 1 } else { keys[hash] = nil }
+                keys[hash]?.watchers -= 1
+                if keys[hash]?.isFree == true { keys[hash] = nil }
             }
         }
     }
 
-    /// Keys are about to be written, or were.
-    func note(_ hashes: some Sequence<Hash128>) {
+    /// Keys are about to be written: until as many calls of ``endWriting(_:)`` nothing that was loaded takes their place.
+    func beginWriting(_ hashes: some Sequence<Hash128>) {
         keys.withLock { keys in
-            guard !keys.isEmpty else { return }
-            for hash in hashes { keys[hash]?.mark &+= 1 }
+            for hash in hashes {
+                keys[hash, default: Watched()].writers += 1
+                keys[hash]?.mark &+= 1
+            }
+        }
+    }
+
+    func endWriting(_ hashes: some Sequence<Hash128>) {
+        keys.withLock { keys in
+            for hash in hashes {
+                // Who has begun to load meanwhile may have read what was there before.
+                keys[hash]?.mark &+= 1
+                keys[hash]?.writers -= 1
+                if keys[hash]?.isFree == true { keys[hash] = nil }
+            }
         }
     }
 
@@ -44,4 +59,12 @@ final class WriteMarks: Sendable {
 
     /// Changes with each write of a key that is watched.
     func mark(of hash: Hash128) -> UInt32 { keys.withLock { $0[hash]?.mark ?? 0 } }
+
+    /// Whether a key that is watched was not written since it had that mark, and is not being written.
+    func stands(_ hash: Hash128, _ mark: UInt32) -> Bool {
+        keys.withLock { keys in
+            let watched = keys[hash] ?? Watched()
+            return watched.mark == mark && watched.writers == 0
+        }
+    }
 }

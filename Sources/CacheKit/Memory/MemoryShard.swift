@@ -67,10 +67,16 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
 
     /// Keeps what a lower tier held, unless the outcome of a write became known meanwhile or something newer is here.
     ///
-    /// - Parameter now: From when it is known, where nobody knows when it was written.
-    func fill(_ hash: Hash128, with entry: MemoryEntry, ticket: Ticket, at now: Timestamp) {
+    /// - Parameters:
+    ///   - now: From when it is known, where nobody knows when it was written.
+    ///   - former: What may give way all the same: the outcomes were those of other keys.
+    func fill(
+        _ hash: Hash128, with entry: MemoryEntry, ticket: Ticket, at now: Timestamp,
+        inPlaceOf former: MemoryEntry? = nil
+    ) {
         change { state in
-            guard state.stripes[State.stripe(hash)].generation == ticket else { return }
+            let isAlone = state.stripes[State.stripe(hash)].generation == ticket
+            guard isAlone || former.map({ state.holds($0, hash) }) ?? false else { return }
             var entry = entry
             if !entry.isWriteTimeKnown { state.date(&entry, hash, at: now) }
             state.put(hash, entry)
@@ -145,7 +151,7 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
     /// Drops an entry, unless another one has taken its place.
     func drop(_ hash: Hash128, _ entry: MemoryEntry) {
         change { state in
-            if let slot = state.slot(hash), state.holds(entry, in: slot) { state.drop(slot) }
+            if state.holds(entry, hash) { state.remove(hash, below: nil) }
         }
     }
 
@@ -181,19 +187,25 @@ final class MemoryShard<Order: EvictionOrder & ~Copyable>: Sendable {
         change { state in
             guard let slot = state.slot(hash) else { return true }
             guard state.holds(entry, in: slot) else { return false }
+            // Something was heard meanwhile, and what stands in the remote may be another value.
+            guard !state.slots[slot].isDoubted else {
+                state.drop(slot)
+                return true
+            }
             state.slots.renew(slot, at: now, staleAt: staleAt, expiresAt: expiresAt)
             return true
         }
     }
 
-    /// Takes in that a lower tier has nothing: drops an unverified key, and no longer doubts one whose life has ended; unless the outcome
-    /// of a write became known since `ticket`.
+    /// Takes in that a lower tier has nothing: drops an unverified key, and no longer doubts one whose life has ended, unless the
+    /// outcome of a write became known since `ticket`.
     func absentBelow(_ hash: Hash128, ticket: Ticket, at now: Timestamp) {
         change { state in
-            guard state.stripes[State.stripe(hash)].generation == ticket, let slot = state.slot(hash) else { return }
+            guard let slot = state.slot(hash) else { return }
+            // What came after the gap is verified, so no write can be lost by this.
             if state.slots[slot].epoch != state.epoch {
                 state.drop(slot)
-            } else {
+            } else if state.stripes[State.stripe(hash)].generation == ticket {
                 state.slots.doubt(slot, false, at: now)
             }
         }

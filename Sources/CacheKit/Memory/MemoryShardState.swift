@@ -103,6 +103,11 @@ struct MemoryShardState<Order: EvictionOrder & ~Copyable>: ~Copyable, Sendable {
         drop(slot)
     }
 
+    /// Whether this entry of a key is held, and not another.
+    func holds(_ entry: MemoryEntry, _ hash: Hash128) -> Bool {
+        slot(hash).map { holds(entry, in: $0) } ?? false
+    }
+
     /// Whether a slot holds this entry, and not another of its key.
     func holds(_ entry: MemoryEntry, in slot: Int) -> Bool {
         let held = slots[slot].entry(forms: forms)

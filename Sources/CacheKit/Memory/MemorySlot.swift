@@ -61,11 +61,11 @@ struct MemorySlot: Sendable {
         set { formAndFlags = newValue ? formAndFlags | Self.doubtFlag : formAndFlags & ~Self.doubtFlag }
     }
 
-    /// Whether it is kept for its stale windows alone; a thousandth of its life sooner, as far as clocks that run by themselves drift
-    /// apart.
+    /// Whether it is kept for its stale windows alone; a thousandth of its life sooner and at most a second, as far as clocks that run
+    /// by themselves drift apart.
     func isPastItsLife(at now: Timestamp) -> Bool {
         guard expiresAt > now, expiresAt > staleAt, formAndFlags & Self.negativeFlag == 0 else { return false }
-        return now.duration(to: staleAt) <= writtenAt.duration(to: staleAt) / 1_000
+        return now.duration(to: staleAt) <= min(writtenAt.duration(to: staleAt) / 1_000, .seconds(1))
     }
 
     /// What is heard of it may be that its life has ended in the remote.

@@ -7,6 +7,8 @@ import Synchronization
 final class StampClock: Sendable {
     /// The last stamp given out or seen.
     private let last = Atomic<UInt64>(0)
+    /// The last one of a removal, and when it was made.
+    private let lastRemoval = Mutex<(stamp: UInt64, madeAt: Timestamp)>((0, .zero))
 
     /// Of a value: above every stamp given out or seen.
     func next(at now: Timestamp) -> UInt64 {
@@ -19,13 +21,20 @@ final class StampClock: Sendable {
     /// Of a removal: the last one of its millisecond, because others that stamped values in that millisecond have counted by
     /// themselves.
     ///
-    /// So thousands a second run ahead of time. Those that follow each other share one before others would no longer follow.
+    /// So thousands a second run ahead of time. Before others would no longer follow, those of one millisecond between which nothing
+    /// else was stamped or seen share one.
     func nextRemoval(at now: Timestamp) -> UInt64 {
-        let limit = now.advanced(by: HybridLogicalClock.toleratedSkew / 2)
-        return take { last in
-            if last & 0xFFFF == 0xFFFF, Self.time(of: last) >= limit { return last }
-            var clock = HybridLogicalClock(last: last)
-            return clock.next(at: now) | 0xFFFF
+        lastRemoval.withLock { removal in
+            let isFarAhead = Self.time(of: removal.stamp) >= now.advanced(by: HybridLogicalClock.toleratedSkew / 2)
+            if isFarAhead, removal.madeAt == now, last.load(ordering: .relaxed) == removal.stamp {
+                return removal.stamp
+            }
+            let stamp = take { last in
+                var clock = HybridLogicalClock(last: last)
+                return clock.next(at: now) | 0xFFFF
+            }
+            removal = (stamp, now)
+            return stamp
         }
     }
 

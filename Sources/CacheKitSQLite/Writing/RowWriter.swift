@@ -131,7 +131,8 @@ final class RowWriter {
         defer { find.reset() }
         guard try find.step(), find.integer(0) == Int64(sequence) else {
             throw CacheError(
-                .damagedStore, "a row is not found where it was just stored, so pages are damaged; run 'cachekit doctor'")
+                .damagedStore,
+                "a row is not found where it was just stored, so pages are damaged; run 'cachekit doctor'")
         }
     }
 

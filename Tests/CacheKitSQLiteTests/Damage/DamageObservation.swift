@@ -132,7 +132,9 @@ struct DamageObservation {
             case .failure(let error):
                 // SQLite takes some damaged pages for a full file.
                 let isWriteToDamage = what == "write" && error.code == .diskFull && !isClean
-                if !Self.codes.contains(error.code), !isWriteToDamage { violations.append("\(what): \(error.debugDescription)") }
+                if !Self.codes.contains(error.code), !isWriteToDamage {
+                    violations.append("\(what): \(error.debugDescription)")
+                }
                 if isClean { violations.append("\(what) failed, and verify says clean: \(error.debugDescription)") }
                 return nil
             }

@@ -213,10 +213,12 @@ struct NegativeResultTests {
         #expect(loads.value == 1)
     }
 
-    @Test func `an old value does not stay in memory because its neighbours are written`() async throws {
+    @Test(arguments: [nil, Duration.seconds(30)])
+    func `an old value does not stay in memory because its neighbours are written`(ttl: Duration?) async throws {
         let world = try await World(.memoryOnly)
         var loading = LoadingPolicy()
         loading.staleIfError = .seconds(60)
+        loading.negativeTTL = ttl
         let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
         try await numbers.set(1, for: "k")
         world.clock.advance(by: .seconds(11))
@@ -226,7 +228,32 @@ struct NegativeResultTests {
             return Loaded<Int>.absent
         }
         #expect(answer == nil)
-        await #expect(throws: CancellationError.self) { try await numbers.getOrSet("k") { throw CancellationError() } }
+        func again() async throws -> Int? {
+            try await numbers.getOrSet("k") { () async throws -> Loaded<Int> in throw CancellationError() }
+        }
+        if ttl == nil {
+            await #expect(throws: CancellationError.self) { try await again() }
+        } else {
+            #expect(try await again() == nil)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `what was set or touched while its loader found nothing stays, though the bytes be the same`(
+        touches: Bool
+    ) async throws {
+        let world = try await World(Setting(isSecure: false, mode: .interop))
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), mode: .interop, loading: loading)
+        try await numbers.set(1, for: "k")
+        world.clock.advance(by: .seconds(11))
+        _ = try await numbers.getOrSet("k") {
+            try await numbers.set(1, for: "k")
+            if touches { try await numbers.touch("k") }
+            return Loaded<Int>.absent
+        }
+        #expect(try await numbers.get("k") == 1)
     }
 
     @Test(arguments: Setting.all)

@@ -1,5 +1,6 @@
 import CacheKitCore
 import CacheKitTesting
+import Synchronization
 import Testing
 
 @testable import CacheKit
@@ -59,6 +60,96 @@ struct OvertakenLoadTests {
         #expect(try await load.value == 1)
         #expect(try await later.value == 3)
         #expect(try await numbers.get("k") == 3)
+    }
+
+    @Test(arguments: [false, true])
+    func `a load that began while a write was under way does not overwrite it`(deletes: Bool) async throws {
+        let clock = ManualClock()
+        let store = SlowCommits(clock: clock)
+        var configuration = CacheConfiguration()
+        configuration.clock = clock
+        let cache = try await Cache(
+            local: store, encryption: .secure(key: .keyring(World.keyring.get())), configuration: configuration)
+        let numbers = cache.namespace("n", of: Int.self)
+        let (gate, ended) = (Gate(), Gate())
+        let load = Mutex<Task<Int, any Error>?>(nil)
+        store.setHooks {
+            let task = Task {
+                defer { ended.open() }
+                return try await numbers.getOrSet("k") {
+                    await gate.wait()
+                    return 1
+                }
+            }
+            load.withLock { $0 = task }
+            _ = await eventually { gate.waiterCount == 1 }
+        } after: {
+            gate.open()
+            await ended.wait()
+        }
+        if deletes { try await numbers.delete("k") } else { try await numbers.set(2, for: "k") }
+        #expect(try await load.withLock { $0 }?.value == 1)
+        #expect(try await numbers.get("k") == (deletes ? nil : 2))
+    }
+
+    @Test func `a write that failed after it was stored is not overwritten by a load that began before`() async throws {
+        let world = try await World(.remoteOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        let gate = Gate()
+        let load = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        world.remote.failNext(.replyLost, on: .writes)
+        #expect(await code { try await numbers.set(2, for: "k") } == .mayHaveBeenApplied)
+        gate.open()
+        #expect(try await load.value == 1)
+        #expect(try await numbers.get("k") == 2)
+    }
+
+    @Test func `what a person decides is not overwritten by a load that began before`() async throws {
+        let world = try await World(.allTiers)
+        let numbers = world.namespace("n", of: Int.self)
+        try await numbers.set(2, for: "k")
+        let lost = try #require(try await world.local.read([numbers.key("k")])[0])
+        let winner = LocalChange(
+            key: try numbers.key("k"), value: nil, form: .plain, mode: .native, expiresAt: world.clock.now())
+        _ = try await world.local.resolve([Resolution(sequence: lost.sequence, winner: winner, loss: .foreign)])
+        try world.forget("n:k")
+        let gate = Gate()
+        let load = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        _ = try await world.cache.settleConflicts([lost.sequence], keeping: .local(overwritesLocal: false))
+        gate.open()
+        #expect(try await load.value == 1)
+        #expect(try await numbers.get("k") == 2)
+    }
+
+    @Test func `an overtaken load does not say that writing works again`() async throws {
+        let world = try await World(.localOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        let gate = Gate()
+        let load = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        try await numbers.set(2, for: "k")
+        world.local.failNext(.diskFull, on: .writes)
+        #expect(await code { try await numbers.set(1, for: "l") } == .diskFull)
+        gate.open()
+        _ = try await load.value
+        #expect(await world.cache.health().writeError?.code == .diskFull)
     }
 
     @Test(arguments: [false, true])
@@ -165,4 +256,34 @@ struct OvertakenLoadTests {
         try world.forget("n:k")
         #expect(try await numbers.getOrSet("k") { throw Failure() } == 1)
     }
+}
+
+/// Lets a test do something before and after a commit takes effect, once.
+private final class SlowCommits: ForwardingStore, LocalStoreProvider {
+    typealias Hook = @Sendable () async -> Void
+    let base: SimulatedLocalStore
+    private let hooks = Mutex<(before: Hook, after: Hook)?>(nil)
+
+    init(clock: ManualClock) {
+        base = SimulatedLocalStore(clock: clock)
+    }
+
+    func setHooks(before: @escaping Hook, after: @escaping Hook) { hooks.withLock { $0 = (before, after) } }
+
+    func passing<Result>(
+        _ call: StoreCalls, _ body: () async throws(CacheError) -> Result
+    ) async throws(CacheError) -> Result { try await body() }
+
+    func commit(_ changes: [LocalChange]) async throws(CacheError) -> [ChangeSequence] {
+        let hooks = hooks.withLock { hooks in
+            defer { hooks = nil }
+            return hooks
+        }
+        await hooks?.before()
+        let sequences = try await base.commit(changes)
+        await hooks?.after()
+        return sequences
+    }
+
+    func openLocalStore(_ context: LocalStoreContext) async throws(CacheError) -> (any LocalStore)? { self }
 }

@@ -10,13 +10,14 @@ struct StaleFollowingTests {
 
     /// A running cache with Redis alone, whose value of "k" has just ended unless the body says otherwise.
     private func withWorld(
-        lived: Duration = .seconds(10), _ body: (World, Namespace<Int>, CacheKey) async throws -> Void
+        lived: Duration = .seconds(10), ttl: Duration = .seconds(10),
+        _ body: (World, Namespace<Int>, CacheKey) async throws -> Void
     ) async throws {
         let world = try await World(.remoteOnly)
         world.remote.setFollowing(.active)
         var loading = LoadingPolicy()
         loading.staleIfError = .seconds(60)
-        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: ttl, loading: loading)
         try await world.cache.running(drain: .zero) {
             try #require(await eventually { world.remote.tell(.keys([])) })
             try await numbers.set(1, for: "k")
@@ -98,6 +99,57 @@ struct StaleFollowingTests {
             world.remote.setOutage(nil)
             world.clock.advance(by: .seconds(1))
             #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `a change that is heard of minutes before a long life ends is no end of it`(isBatch: Bool) async throws {
+        let ttl = Duration.seconds(30 * 86_400)
+        try await withWorld(lived: ttl - .seconds(600), ttl: ttl) { world, numbers, key in
+            world.remote.evict(key)
+            world.remote.tell(.keys([key]))
+            #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+
+    @Test(arguments: [nil, 2])
+    func `a touch does not bring back what was replaced while it was under way`(_ other: Int?) async throws {
+        try await withWorld(lived: .milliseconds(9_995)) { world, numbers, key in
+            world.remote.setWriteHook {
+                world.remote.setWriteHook(nil)
+                world.remote.evict(key)
+                if let other { try? await writeElsewhere(other, in: world) }
+                world.remote.tell(.keys([key]))
+            }
+            _ = try await numbers.touch("k")
+            #expect(try await numbers.get("k") == other)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `what a gap hid stays hidden though its neighbours are written meanwhile`(isBatch: Bool) async throws {
+        try await withWorld(lived: .zero) { world, numbers, key in
+            world.remote.tell(.everything)
+            world.remote.evict(key)
+            world.clock.advance(by: .seconds(10))
+            world.remote.setReadHook {
+                world.remote.setReadHook(nil)
+                for number in 0..<5_000 { try? await numbers.set(number, for: "other\(number)") }
+            }
+            #expect(await served(numbers, isBatch: isBatch) == nil)
+        }
+    }
+
+    @Test(arguments: isBatch)
+    func `a remote that refuses after a gap keeps nobody from what is served past its life`(isBatch: Bool) async throws
+    {
+        try await withWorld { world, numbers, key in
+            world.remote.tell(.everything)
+            world.remote.setOutage(CacheError(.remoteAuthentication, "no"))
+            #expect(await served(numbers, isBatch: isBatch) == 1)
+            // And what there is none of is an error, not a load.
+            await #expect(throws: CacheError.self) { try await numbers.getOrSet("other") { 1 } }
+            await #expect(throws: CacheError.self) { try await numbers.getOrSet(["k", "other"]) { _ in [:] } }
         }
     }
 }

@@ -53,6 +53,14 @@ struct StampClockTests {
         #expect(clock.nextRemoval(at: Self.now) > value)
     }
 
+    @Test func `a removal is above what others set after a removal that both have heard of`() {
+        let elsewhere = UInt64(Self.now.advanced(by: .seconds(45)).milliseconds) << 16 | 0xFFFF
+        let (one, other) = (StampClock(), StampClock())
+        for clock in [one, other] { clock.observe(elsewhere, at: Self.now) }
+        let value = other.next(at: Self.now)
+        #expect(one.nextRemoval(at: Self.now.advanced(by: .seconds(5))) > value)
+    }
+
     private static let now = Timestamp(milliseconds: 1_767_225_600_000)
 
     @Test func `a value before a removal is older, and one after it newer, while time stands still`() {
