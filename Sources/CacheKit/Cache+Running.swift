@@ -66,6 +66,7 @@ extension Cache {
         defer { lifecycle.close() }
         if let synchronizer {
             let status = await synchronizer.drain(deadline: max(.zero, end - clock.uptime()))
+            exporter.withLock { $0.export(statistics(), status: status) }
             if status.backlog.changes > 0 {
                 configuration.logger.notice(
                     "changes stay in the file until the next run", metadata: ["pending": "\(status.backlog.changes)"])

@@ -117,8 +117,20 @@ public final class Cache: Sendable {
         loading: LoadingPolicy? = nil
     ) -> Namespace<Value> {
         let policy = NamespacePolicy(
-            mode: mode, ttl: ttl ?? configuration.defaultTTL, loading: loading ?? configuration.loading)
+            mode: mode, ttl: ttl ?? configuration.defaultTTL, loading: loading ?? inheritedLoading(mode))
         return Namespace(cache: self, name: name, policy: policy, codec: Self.codec(for: type))
+    }
+
+    /// The configuration's policy, as far as a mode has room for it.
+    private func inheritedLoading(_ mode: NamespaceMode) -> LoadingPolicy {
+        var loading = configuration.loading
+        if mode == .interop { loading.slidingLimit = nil }
+        return loading
+    }
+
+    /// A typed handle for physical keys that a declared namespace has.
+    func values<Value: Codable & Sendable>(of type: Value.Type, in state: NamespaceState) -> Namespace<Value> {
+        Namespace(cache: self, codec: Self.codec(for: type), in: state)
     }
 
     /// A typed handle for physical keys, whatever namespace they are in.

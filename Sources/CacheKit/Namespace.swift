@@ -9,18 +9,21 @@ public struct Namespace<Value: Sendable>: Sendable {
     /// The prefix without its colon; `nil` for physical keys.
     public let name: String?
     let codec: ValueCodec<Value>
-    /// What was declared; `nil` for physical keys.
+    /// What was declared of these keys; `nil` for physical ones of any namespace.
     let state: NamespaceState?
     /// Where is counted what this handle does: of the namespace, or of all handles for physical keys together.
     let counters: NamespaceCounters
     private let problem: CacheError?
 
-    init(cache: Cache, codec: ValueCodec<Value>) {
+    /// Of physical keys.
+    ///
+    /// - Parameter state: Of the namespace that they are in, where it is known.
+    init(cache: Cache, codec: ValueCodec<Value>, in state: NamespaceState? = nil) {
         self.cache = cache
         self.name = nil
         self.codec = codec
-        self.state = nil
-        self.counters = cache.registry.fallback.counters
+        self.state = state
+        self.counters = (state ?? cache.registry.fallback).counters
         self.problem = nil
     }
 

@@ -2,7 +2,8 @@ import SwiftSyntax
 
 /// Kinds of functions that can't be cached.
 enum DeclarationCheck {
-    static func run(_ function: FunctionDeclSyntax, _ findings: inout Findings) {
+    /// - Parameter surroundings: From the innermost to the outermost.
+    static func run(_ function: FunctionDeclSyntax, in surroundings: [Syntax], _ findings: inout Findings) {
         if function.name.identifier == nil {
             findings.add(
                 Problem("operator", "@Cached can't be on an operator; let the operator call a cached function"),
@@ -15,6 +16,14 @@ enum DeclarationCheck {
                     "generic",
                     "@Cached can't be on a generic function: types are not part of a key; write one function per type"),
                 at: clause)
+        }
+        if surroundings.contains(where: isGeneric) {
+            findings.add(
+                Problem(
+                    "genericType",
+                    "@Cached can't be in a generic type: types are not part of a key, so its kinds would share entries; use cache.function(_:in:ttl:_:)"
+                ),
+                at: function.name)
         }
         for modifier in function.modifiers {
             switch modifier.kind {
@@ -39,5 +48,11 @@ enum DeclarationCheck {
             default: break
             }
         }
+    }
+
+    /// Whether a surrounding type says that it is generic; an extension can only say so by its requirements.
+    private static func isGeneric(_ surrounding: Syntax) -> Bool {
+        if let parent = surrounding.as(ExtensionDeclSyntax.self) { return parent.genericWhereClause != nil }
+        return surrounding.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil
     }
 }

@@ -58,6 +58,7 @@ extension CacheSettings {
                 "\(name("loading.is_one_per_fleet")) has no effect without \(name("redis.url")); add it, or take this out"
             )
         }
+        problems += idleProblems
         if !hasDatabase || !hasRedis {
             let missing = [hasDatabase ? nil : name("database"), hasRedis ? nil : name("redis.url")]
             let needs = missing.compactMap { $0 }.joined(separator: " and ")
@@ -65,6 +66,30 @@ extension CacheSettings {
             unused("reconciling", needs: needs)
         }
         return problems
+    }
+
+    /// What waits for another setting to mean anything.
+    private var idleProblems: [String] {
+        let loading = cache.loading
+        let bounds = "\(name("sync.back_pressure.changes")) or \(name("sync.back_pressure.bytes"))"
+        var idle: [(setting: String, needs: String)] = []
+        if hasDatabase, hasRedis, sync.backPressure.changes == nil, sync.backPressure.bytes == nil {
+            // Another response has another timeout.
+            let isOther = isChanged("sync.back_pressure.response")
+            idle.append(("sync.back_pressure.\(isOther ? "response" : "timeout")", bounds))
+        }
+        if !hasDatabase { idle.append(("tombstone_lifetime", name("database"))) }
+        if !loading.isOnePerFile, !loading.isOnePerFleet {
+            let locks = "\(name("loading.is_one_per_file")) or \(name("loading.is_one_per_fleet"))"
+            idle.append(("loading.load_elsewhere_timeout", locks))
+        }
+        if loading.staleWhileRevalidate == .zero, loading.staleIfError == .zero, loading.eagerRefresh == nil {
+            let old = ["loading.stale_while_revalidate", "loading.stale_if_error", "loading.eager_refresh"].map(name)
+            idle.append(("loading.retry_pause", "\(old[0]), \(old[1]) or \(old[2])"))
+        }
+        return idle.filter { isChanged($0.setting) }.map {
+            "\(name($0.setting)) has no effect without \($0.needs); add it, or take this out"
+        }
     }
 
     /// A key that nothing is sealed with, and a choice that a relay key leaves no room for.

@@ -125,6 +125,33 @@ struct SignatureDiagnosticsTests {
             isRefused: [DiagnosticSpec(message: message, line: 3, column: 41)])
     }
 
+    @Test(arguments: [
+        "struct Users<Model: Codable & Sendable>", "final class Users<Model>", "actor Users<Model>",
+        "extension Users where Model: Codable", "enum Users<Model>",
+    ])
+    func `the kinds of a generic type would share their entries`(type: String) {
+        let message =
+            "@Cached can't be in a generic type: types are not part of a key, so its kinds would share entries; use cache.function(_:in:ttl:_:)"
+        expect(
+            """
+            \(type) {
+                @Cached("f", namespace: "n")
+                func f(id: Int) async throws -> Int { 1 }
+            }
+            """,
+            isRefused: [DiagnosticSpec(message: message, line: 3, column: 10)])
+        expect(
+            """
+            \(type) {
+                struct Inner {
+                    @Cached("f", namespace: "n")
+                    func f(id: Int) async throws -> Int { 1 }
+                }
+            }
+            """,
+            isRefused: [DiagnosticSpec(message: message, line: 4, column: 14)])
+    }
+
     @Test func `a method that changes or consumes its value can't outlive the call`() {
         expect(
             """

@@ -69,7 +69,10 @@ struct MistakeTests {
             (["CACHEKIT_SQLITE_ON_DAMAGE": "recreate"], ["CACHEKIT_SQLITE_ON_DAMAGE", "with Redis"]),
             (["CACHEKIT_SYNC_TOMBSTONE_LIFE": "30d"], ["CACHEKIT_SYNC_TOMBSTONE_LIFE", "tombstone_lifetime"]),
             (["CACHEKIT_SYNC_BACK_PRESSURE_BYTES": "2G"], ["CACHEKIT_SYNC_BACK_PRESSURE_BYTES", "never reached"]),
-            (["CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT": "0"], ["CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT"]),
+            (
+                ["CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT": "0", "CACHEKIT_SYNC_BACK_PRESSURE_CHANGES": "1000"],
+                ["CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT"]
+            ),
             (["CACHEKIT_MAXIMUM_VALUE_BYTES": "128M"], ["CACHEKIT_MAXIMUM_VALUE_BYTES", "sqlite.maximum_value_bytes"]),
             (["CACHEKIT_MASTER_KEY": "abc"], ["CACHEKIT_MASTER_KEY"]),
             (["CACHEKIT_MASTER_KEY": ""], ["CACHEKIT_MASTER_KEY", "needed"]),
@@ -110,6 +113,27 @@ struct MistakeTests {
             let base = ["CACHEKIT_REDIS_URL": "redis://h", "CACHEKIT_ENCRYPTION": "plain"]
             let set = Dictionary(uniqueKeysWithValues: variables.map { ("CACHEKIT_\($0)", $1) })
             let found = problems(.production, base.merging(set) { $1 })
+            #expect(found.count == 1 && found.name(name, needs), "\(found)")
+        }
+        let both = database.merging(["CACHEKIT_REDIS_URL": "redis://h"]) { $1 }
+        for (base, variables, name, needs) in [
+            (
+                both, ["SYNC_BACK_PRESSURE_RESPONSE": "reject"], "CACHEKIT_SYNC_BACK_PRESSURE_RESPONSE",
+                "back_pressure.bytes"
+            ),
+            (
+                both, ["SYNC_BACK_PRESSURE_TIMEOUT": "1s"], "CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT",
+                "back_pressure.changes"
+            ),
+            ([:], ["TOMBSTONE_LIFETIME": "9d"], "CACHEKIT_TOMBSTONE_LIFETIME", "database"),
+            ([:], ["LOADING_RETRY_PAUSE": "2s"], "CACHEKIT_LOADING_RETRY_PAUSE", "stale_if_error"),
+            (
+                [:], ["LOADING_LOAD_ELSEWHERE_TIMEOUT": "2s"], "CACHEKIT_LOADING_LOAD_ELSEWHERE_TIMEOUT",
+                "is_one_per_file"
+            ),
+        ] {
+            let set = Dictionary(uniqueKeysWithValues: variables.map { ("CACHEKIT_\($0)", $1) })
+            let found = problems(.secure, base.merging(set) { $1 })
             #expect(found.count == 1 && found.name(name, needs), "\(found)")
         }
         let chosen = problems(.production, ["CACHEKIT_RELAY_KEY_FILE": "/none", "CACHEKIT_ENCRYPTION": "plain"])

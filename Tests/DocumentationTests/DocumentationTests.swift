@@ -44,6 +44,28 @@ struct DocumentationTests {
         #expect(exempt.isEmpty, "no page has a reason yet; name it here")
     }
 
+    @Test func `what the README shows one after the other fits into one program`() throws {
+        let text = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
+        let blocks = text.components(separatedBy: "```swift\n").dropFirst().compactMap {
+            $0.components(separatedBy: "\n```").first
+        }
+        // Until the next block that makes a cache of its own.
+        var declared: [String: Int] = [:]
+        var names = 0
+        for (index, block) in blocks.enumerated() {
+            if block.contains("let cache = ") { declared = [:] }
+            for match in block.matches(of: /cache\.(?:function\("[a-z_]+", in: |namespace\()"([a-z]+)"/) {
+                let name = String(match.1)
+                #expect(
+                    declared[name, default: index] == index,
+                    "\(name) is declared twice, for the second time in\n\(block)")
+                declared[name] = index
+                names += 1
+            }
+        }
+        #expect(names >= 5)
+    }
+
     @Test(arguments: runnable)
     func `a block does what its page says`(block: DocumentedBlock) async throws {
         guard case .run(let needsRedis, let expected, let body) = block.treatment else { return }

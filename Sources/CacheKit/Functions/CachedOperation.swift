@@ -26,10 +26,11 @@ struct CachedOperation<Value: Codable & Sendable>: Sendable {
     ///
     /// A namespace that is declared in interop mode already is left as it is, whatever its TTL; one that is not is declared.
     private static func handle(_ cache: Cache, _ operation: InteropOperation?) -> Namespace<Value> {
-        let physical = cache.values(of: Value.self)
-        guard let operation, let prefix = try? CacheKey("\(operation.namespace):\(operation.operation):"),
-            cache.registry.policy(for: prefix).mode != .interop
-        else { return physical }
+        guard let operation, let prefix = try? CacheKey("\(operation.namespace):\(operation.operation):")
+        else { return cache.values(of: Value.self) }
+        let state = cache.registry.state(for: prefix)
+        // What is in no namespace is declared, whatever the default mode: who declares it otherwise later is told.
+        if state.name != nil, state.policy.mode == .interop { return cache.values(of: Value.self, in: state) }
         return cache.namespace(operation.namespace, of: Value.self, mode: .interop)
     }
 }

@@ -223,7 +223,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
         let loaded = try await loadedInTime(missing)
         let took = cache.clock.uptime() - began
         cache.counters.loads.count(missing.count)
-        cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        cache.counters.loadMicroseconds.count(took.wholeMicroseconds)
         namespace.counters.loaded(Hash128(physical[missing[0]]), missing.count, in: took)
         var attributes = cache.newAttributes(policy)
         attributes.stamp = stamp
@@ -299,8 +299,8 @@ struct BatchLoad<Value: Sendable>: Sendable {
         } catch {
             // Nobody waits any more: that says nothing of the loader.
             if Task.isCancelled { throw LoaderFailure(error: error) }
-            cache.counters.loadFailures.count()
-            namespace.counters.failed(Hash128(physical[0]))
+            cache.counters.loadFailures.count(indices.count)
+            namespace.counters.failed(Hash128(physical[indices[0]]), indices.count)
             if loading.servesOld {
                 let end = cache.clock.uptime() + loading.retryPause
                 for index in indices { cache.background.pause(single(index).name, until: end) }

@@ -73,7 +73,7 @@ extension Load {
         let loaded = try await loadedInTime()
         let took = cache.clock.uptime() - began
         cache.counters.loads.count()
-        cache.counters.loadMilliseconds.count(Int(clamping: took.wholeMilliseconds))
+        cache.counters.loadMicroseconds.count(took.wholeMicroseconds)
         namespace.counters.loaded(hash, in: took)
         guard let value = loaded.value else {
             await absence.remember([0], for: loaded.ttl ?? loading.negativeTTL, stamp: stamp)

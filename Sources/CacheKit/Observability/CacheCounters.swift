@@ -10,7 +10,7 @@ final class CacheCounters: Sendable {
     let remoteFailures = Atomic<Int>(0)
     let loads = Atomic<Int>(0)
     let loadFailures = Atomic<Int>(0)
-    let loadMilliseconds = Atomic<Int>(0)
+    let loadMicroseconds = Atomic<Int>(0)
     let staleServed = Atomic<Int>(0)
     let renewals = Atomic<Int>(0)
     let loadsElsewhere = Atomic<Int>(0)
@@ -34,7 +34,11 @@ final class CacheCounters: Sendable {
 final class LastError: Sendable {
     private let state = Mutex<(error: CacheError, time: Timestamp)?>(nil)
 
-    func note(_ error: CacheError, at time: Timestamp) { state.withLock { $0 = (error, time) } }
+    /// Whoever stops waiting says nothing of the tier.
+    func note(_ error: CacheError, at time: Timestamp) {
+        guard error.code != .cancelled else { return }
+        state.withLock { $0 = (error, time) }
+    }
 
     var value: (error: CacheError, time: Timestamp)? { state.withLock { $0 } }
 }
@@ -66,9 +70,9 @@ public struct CacheStatistics: Sendable, Equatable {
     public var remoteMisses = 0
     /// Reads that became misses because the remote could not be asked.
     public var remoteFailures = 0
-    /// Loaders that ran to their end.
+    /// Values that loaders gave, or of which they said that there are none.
     public var loads = 0
-    /// Loaders that threw, or took too long.
+    /// Values that loaders were asked for which threw, or took too long.
     public var loadFailures = 0
     /// How long all loaders took together that ran to their end.
     public var loadTime = Duration.zero

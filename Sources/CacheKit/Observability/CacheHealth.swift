@@ -61,6 +61,7 @@ extension Cache {
         }
         let writeError = counters.writeFailure.error(at: clock.now())
         if let writeError { warnings.append("writes fail (\(writeError))") }
+        if writeError == nil, let warning = Self.refusal(remoteHealth, clock.now()) { warnings.append(warning) }
         warnings += remote?.warnings ?? []
         let following = remote?.following ?? .absent
         if let warning = Self.warning(following) {
@@ -103,6 +104,14 @@ extension Cache {
         }
     }
 
+    /// A user may be allowed to ask whether the remote is there, and nothing else.
+    private static func refusal(_ remote: TierHealth, _ now: Timestamp) -> String? {
+        guard case .available = remote.state, let error = remote.lastError, error.code == .remoteAuthentication,
+            let time = remote.lastErrorAt, time.advanced(by: WriteFailure.memory) > now
+        else { return nil }
+        return "the remote refuses what this user asks of it (\(error))"
+    }
+
     private func health(
         of present: Bool, _ last: LastError, _ probe: () async throws(CacheError) -> Void
     ) async -> TierHealth {
@@ -131,7 +140,7 @@ extension Cache {
         statistics.remoteFailures = counters.remoteFailures.value
         statistics.loads = counters.loads.value
         statistics.loadFailures = counters.loadFailures.value
-        statistics.loadTime = .milliseconds(counters.loadMilliseconds.value)
+        statistics.loadTime = .microseconds(counters.loadMicroseconds.value)
         statistics.staleServed = counters.staleServed.value
         statistics.renewals = counters.renewals.value
         statistics.loadsElsewhere = counters.loadsElsewhere.value

@@ -6,6 +6,8 @@ struct MetricsExporter {
     private var lastOutcomes: [String: Int] = [:]
     private var lastNamespaces: [String: NamespaceStatistics] = [:]
     private var named: Set<String> = []
+    /// Where to, unless a call says otherwise; the process' own for `nil`.
+    var factory: (any MetricsFactory)?
 
     /// So many namespaces have labels of their own; what the others do is under `other`.
     static let maximumNamespaces = 100
@@ -49,8 +51,9 @@ struct MetricsExporter {
     mutating func export(
         _ statistics: CacheStatistics, status: SyncStatus?, _ verification: Verification? = nil,
         breaker: RemoteBreaker? = nil, local: LocalSize = LocalSize(), now: Timestamp = Timestamp(milliseconds: 0),
-        factory: any MetricsFactory = MetricsSystem.factory
+        factory other: (any MetricsFactory)? = nil
     ) {
+        let factory = other ?? factory ?? MetricsSystem.factory
         for (label, dimensions, path) in Self.counters {
             let growth = statistics[keyPath: path] - last[keyPath: path]
             if growth > 0 { Counter(label: label, dimensions: dimensions, factory: factory).increment(by: growth) }

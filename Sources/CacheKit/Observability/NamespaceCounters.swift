@@ -11,7 +11,7 @@ final class NamespaceCounters: Sendable {
         let misses = Atomic<Int>(0)
         let loads = Atomic<Int>(0)
         let loadFailures = Atomic<Int>(0)
-        let loadMilliseconds = Atomic<Int>(0)
+        let loadMicroseconds = Atomic<Int>(0)
         let staleServed = Atomic<Int>(0)
     }
 
@@ -36,11 +36,11 @@ final class NamespaceCounters: Sendable {
     /// A loader ran to its end.
     func loaded(_ hash: Hash128, _ count: Int = 1, in time: Duration) {
         place(hash).loads.count(count)
-        place(hash).loadMilliseconds.count(Int(clamping: time.wholeMilliseconds))
+        place(hash).loadMicroseconds.count(time.wholeMicroseconds)
     }
 
     /// A loader threw, or took too long.
-    func failed(_ hash: Hash128) { place(hash).loadFailures.count() }
+    func failed(_ hash: Hash128, _ count: Int = 1) { place(hash).loadFailures.count(count) }
 
     /// Stale values were served.
     func servedStale(_ hash: Hash128, _ count: Int = 1) { place(hash).staleServed.count(count) }
@@ -53,7 +53,7 @@ final class NamespaceCounters: Sendable {
             sum.misses += place.misses.value
             sum.loads += place.loads.value
             sum.loadFailures += place.loadFailures.value
-            sum.loadTime += .milliseconds(place.loadMilliseconds.value)
+            sum.loadTime += .microseconds(place.loadMicroseconds.value)
             sum.staleServed += place.staleServed.value
         }
     }
@@ -71,7 +71,7 @@ public struct NamespaceStatistics: Sendable, Equatable {
     public var misses = 0
     /// Values that loaders gave, or of which they said that there are none.
     public var loads = 0
-    /// Loaders that threw, or took too long.
+    /// Values that loaders were asked for which threw, or took too long.
     public var loadFailures = 0
     /// How long the loaders took together that ran to their end.
     public var loadTime = Duration.zero

@@ -31,5 +31,11 @@ final class WriteFailure: Sendable {
 }
 
 extension CacheError {
-    fileprivate var failsWrites: Bool { code == .damagedStore || code != .storeBusy && isStorageTrouble }
+    fileprivate var failsWrites: Bool {
+        switch code {
+        case .damagedStore, .remoteAuthentication: true
+        case .storeBusy: false
+        default: isStorageTrouble
+        }
+    }
 }

@@ -44,11 +44,11 @@ extension Cache {
             guard let local else { return try await readRemoteOnly(questions, remote, now) }
             return try await check(questions, local, remote, now).entries
         } catch  where error.isRemoteAway || error.isRefusal {
+            counters.lastRemoteError.note(error, at: clock.now())
             let held = questions.map { heldMeanwhile($0) }
             // Being refused throws, unless everything is held that was asked for.
             guard error.isRemoteAway || held.allSatisfy({ $0 != nil }) else { throw error }
             counters.remoteFailures.count(questions.count)
-            counters.lastRemoteError.note(error, at: clock.now())
             return held
         }
     }

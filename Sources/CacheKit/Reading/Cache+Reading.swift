@@ -207,7 +207,9 @@ extension Cache {
             for (question, isThere) in zip(questions, try await remote.contains(questions.map(\.key))) {
                 found[question.index] = isThere
             }
-        } catch  where error.isRemoteAway {
+        } catch {
+            counters.lastRemoteError.note(error, at: clock.now())
+            guard error.isRemoteAway else { throw error }
             counters.remoteFailures.count(questions.count)
             for question in questions {
                 found[question.index] = heldMeanwhile(question).map { !$0.isNegative } ?? false

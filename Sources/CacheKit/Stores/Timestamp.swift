@@ -30,6 +30,13 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 }
 
 extension Duration {
+    /// Whole microseconds, for what takes no longer than years; saturates.
+    var wholeMicroseconds: Int {
+        let (seconds, attoseconds) = components
+        guard abs(seconds) < 1 << 40 else { return seconds < 0 ? .min : .max }
+        return Int(seconds) * 1_000_000 + Int(attoseconds / 1_000_000_000_000)
+    }
+
     /// Whole milliseconds, rounded down; saturates at the bounds of `Int64`.
     public var wholeMilliseconds: Int64 {
         let (seconds, attoseconds) = components

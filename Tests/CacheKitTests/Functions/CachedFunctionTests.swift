@@ -49,6 +49,49 @@ struct CachedFunctionTests {
         #expect(row.expiresAt == world.clock.now().advanced(by: .seconds(600)))
     }
 
+    @Test func `what functions read and load is counted in their namespace, whoever declared it`() async throws {
+        for declares in [false, true] {
+            let world = try await World(.memoryOnly)
+            if declares { _ = world.cache.namespace("users", of: Int.self, mode: .interop) }
+            let first = world.cache.function("first", in: "users") { (id: Int) in id }
+            let second = world.cache.function("second", in: "users") { (id: Int) in id }
+            for _ in 0..<3 {
+                _ = try await first(1)
+                _ = try await second(1)
+                // As a macro does it: each call for itself.
+                let third = world.cache.function("third", in: "users") { (id: Int) in id }
+                _ = try await third(1)
+            }
+            let statistics = world.cache.statistics().namespaces
+            #expect(statistics["users"]?.misses == 3)
+            #expect(statistics["users"]?.loads == 3)
+            #expect(statistics["users"]?.memoryHits == 6)
+            #expect(statistics[""]?.loads ?? 0 == 0)
+        }
+    }
+
+    @Test func `with interop as the default, a namespace of values cannot change the mode of functions`() async throws {
+        let world = try await World(Setting(isSecure: false, mode: .interop))
+        let function = world.cache.function("id", in: "users") { (id: Int) in id }
+        let users = world.cache.namespace("users", of: Int.self)
+        #expect(await code { _ = try await users.get("1") } == .invalidConfiguration)
+        #expect(try await function(1) == 1)
+        #expect(world.cache.memoryEntry(for: try function.key(1))?.mode == .interop)
+    }
+
+    @Test func `a sliding limit of the configuration is for namespaces that have room for it`() async throws {
+        let world = try await World(.memoryOnly) {
+            $0.loading.isSliding = true
+            $0.loading.slidingLimit = .seconds(3600)
+        }
+        let function = world.cache.function("id", in: "users") { (id: Int) in id }
+        #expect(try await function(1) == 1)
+        var loading = LoadingPolicy()
+        loading.slidingLimit = .seconds(3600)
+        let users = world.cache.namespace("others", of: Int.self, mode: .interop, loading: loading)
+        #expect(await code { _ = try await users.get("1") } == .invalidConfiguration)
+    }
+
     @Test func `a namespace of values in native mode is refused, by every call`() async throws {
         let world = try await World(.memoryOnly)
         _ = world.cache.namespace("users", of: Int.self)

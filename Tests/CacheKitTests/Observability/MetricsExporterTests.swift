@@ -25,6 +25,17 @@ struct MetricsExporterTests {
         #expect(metrics.records("cachekit_sync_pending_changes").isEmpty)
     }
 
+    @Test func `what a run sends at its end is told`() async throws {
+        let world = try await World(.allTiers)
+        let metrics = RecordingMetrics()
+        world.cache.exporter.withLock { $0.factory = metrics }
+        try await world.cache.running {
+            try await world.namespace("n", of: Int.self).set(1, for: "k")
+        }
+        #expect(metrics.increments("cachekit_sync_changes", "applied").reduce(0, +) == 1)
+        #expect(metrics.records("cachekit_sync_pending_changes").last == 0)
+    }
+
     @Test func `namespaces have labels of their own, up to a bound`() {
         let metrics = RecordingMetrics()
         var exporter = MetricsExporter()

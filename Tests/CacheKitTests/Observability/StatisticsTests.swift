@@ -48,6 +48,50 @@ struct StatisticsTests {
         #expect(numbers.statistics().misses == 3)
     }
 
+    @Test func `short loads add up, and a batch that fails fails for each of its keys`() async throws {
+        let world = try await World(.memoryOnly)
+        let counters = NamespaceCounters()
+        for _ in 0..<10 { counters.loaded(Hash128(low: 1, high: 1), in: .microseconds(500)) }
+        #expect(counters.statistics.loadTime == .milliseconds(5))
+        let numbers = world.namespace("n", of: Int.self)
+        _ = try? await numbers.getOrSet(["a", "b", "c"]) { _ in throw Failure() }
+        #expect(numbers.statistics().loadFailures == 3)
+        #expect(world.cache.statistics().loadFailures == 3)
+    }
+
+    @Test func `a remote that answers and refuses is not healthy`() async throws {
+        let world = try await World(.remoteOnly)
+        let numbers = world.namespace("n", of: Int.self)
+        world.remote.setFollowing(.active)
+        try await world.cache.running(drain: .zero) {
+            #expect(await eventually { await world.cache.health().verdict == .healthy })
+            for ask in [{ _ = try await numbers.get("k") }, { _ = try await numbers.contains("k") }] {
+                world.remote.setOutage(.refused, on: .reads)
+                #expect(await code { try await ask() } == .remoteAuthentication)
+                world.remote.setOutage(nil)
+                let health = await world.cache.health()
+                #expect(health.remote.lastError?.code == .remoteAuthentication)
+                #expect(health.verdict == .degraded)
+                world.clock.advance(by: .seconds(60))
+                #expect(await world.cache.health().verdict == .healthy)
+            }
+            world.remote.failNext(.refused, on: .writes)
+            #expect(await code { try await numbers.set(1, for: "k") } == .remoteAuthentication)
+            #expect(await world.cache.health().verdict == .failing)
+        }
+    }
+
+    @Test func `who stops waiting says nothing of a tier`() async throws {
+        let world = try await World(.remoteOnly)
+        world.remote.setDelay(.seconds(10), on: .reads)
+        let asking = Task { await world.cache.health() }
+        #expect(await eventually { world.clock.sleeperCount == 1 })
+        asking.cancel()
+        _ = await asking.value
+        world.remote.setDelay(nil, on: .reads)
+        #expect(await world.cache.health().remote.lastError == nil)
+    }
+
     @Test func `a load in the background is no read, and each caller of a load is one`() async throws {
         let world = try await World(.memoryOnly)
         var policy = LoadingPolicy()
