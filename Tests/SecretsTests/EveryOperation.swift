@@ -27,6 +27,7 @@ struct EveryOperation {
 
     func run() async {
         await readAndWrite()
+        await loadAnew()
         await misuse()
         await lookBehind()
         await decide()
@@ -66,6 +67,36 @@ struct EveryOperation {
             try await cache.namespace(secrets.namespace + ".i", of: Int.self, mode: .interop).removeAll()
         }
         _ = await attempt("set") { try await texts.set(value, for: key) }
+    }
+
+    /// Lives that end, values that are no more, and locks.
+    private func loadAnew() async {
+        let (key, value) = (secrets.key, secrets.value)
+        var loading = LoadingPolicy()
+        loading.negativeTTL = .milliseconds(1)
+        loading.staleIfError = .seconds(60)
+        loading.isSliding = true
+        loading.loadElsewhereTimeout = .milliseconds(20)
+        for hasLocks in [false, true] {
+            loading.isOnePerFile = hasLocks
+            loading.isOnePerFleet = hasLocks
+            let texts = cache.namespace(secrets.namespace + ".l\(hasLocks)", of: String.self, loading: loading)
+            _ = await attempt("set") { try await texts.set([key: value, key + "2": value], ttl: .milliseconds(4)) }
+            _ = await attempt("set") { try await texts.set(value, for: key + "3", ttl: .milliseconds(100)) }
+            try? await Task.sleep(for: .milliseconds(5))
+            _ = await attempt("a stale value") { try await texts.getOrSet(key) { throw LoaderError() } }
+            _ = await attempt("a stale value of many") {
+                try await texts.getOrSet([key, key + "2"]) { _ in throw LoaderError() }
+            }
+            testimony.hear("a look-up, \(name)", (try? await texts.lookup(key))??.isStale as Any)
+            _ = await attempt("no value") { try await texts.getOrSet(key + "4", loading: { .absent }) }
+            _ = await attempt("no values") { try await texts.getOrSet([key + "5", key + "6"]) { _ in [:] } }
+            _ = await attempt("a value again") { try await texts.getOrSet(key + "7") { value } }
+            _ = await attempt("values again") { try await texts.getOrSet([key + "8"]) { _ in [key + "8": value] } }
+            _ = await attempt("a touch") { try await texts.touch(key + "3", ttl: .milliseconds(8)) }
+            try? await Task.sleep(for: .milliseconds(5))
+            _ = await attempt("a sliding value") { try await texts.get(key + "3") }
+        }
     }
 
     /// What a caller gets wrong, each time with something secret in it.

@@ -115,7 +115,14 @@ import Testing
     ]
     private static let kinds: [StoreCalls] = [.reads, .writes, .feed, .upkeep]
 
+    /// Whether paths that say something were taken at all.
+    private func expectHeard(_ messages: String...) {
+        for message in messages { #expect(testimony.lines.contains { $0.hasPrefix(message) }, "\(message)") }
+    }
+
     @Test(arguments: [false, true]) func `memory alone says nothing`(isSecure: Bool) async throws {
+        var configuration = configuration
+        configuration.memory.maximumBytes = 1 << 20
         let cache = try await Cache(encryption: encryption(isSecure), configuration: configuration)
         await everything(cache, "memory")
         await cache.shutdown()
@@ -141,6 +148,9 @@ import Testing
         }
         await everything(cache, "closed")
         #expect(testimony.codes.isSuperset(of: Self.diskFailures.map(\.error.code)))
+        expectHeard(
+            "a loaded value was not stored", "loaded values were not stored",
+            "that values do not exist was not remembered")
         testimony.expectNone(of: secrets)
     }
 
