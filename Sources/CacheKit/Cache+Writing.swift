@@ -110,7 +110,7 @@ extension Cache {
     ) async throws(CacheError) -> [Bool] {
         let bytes = all.reduce(0) { $0 + ($1.value?.count ?? 0) }
         let admission = local == nil ? nil : try await synchronizer?.admit(changes: all.count, bytes: bytes)
-        // Only now, in one stretch with the commit: who waits to be admitted may wait for seconds.
+        // Only now, just before the commit: who waits to be admitted may wait for seconds.
         let isStanding = all.indices.map { index in
             marks.isEmpty || marks[index].map { writeMarks.stands(Hash128(all[index].key), $0) } ?? true
         }

@@ -121,10 +121,14 @@ public final class Cache: Sendable {
         return Namespace(cache: self, name: name, policy: policy, codec: Self.codec(for: type))
     }
 
-    /// The configuration's policy, as far as a mode has room for it.
+    /// The configuration's policy. Interop mode has no room for a limit, and without one lives that slide might never end: there
+    /// they do not slide.
     private func inheritedLoading(_ mode: NamespaceMode) -> LoadingPolicy {
         var loading = configuration.loading
-        if mode == .interop { loading.slidingLimit = nil }
+        if mode == .interop, loading.slidingLimit != nil {
+            loading.isSliding = false
+            loading.slidingLimit = nil
+        }
         return loading
     }
 

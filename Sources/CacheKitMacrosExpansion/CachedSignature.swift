@@ -32,7 +32,7 @@ struct CachedSignature {
             findings.add(
                 Problem("missingBody", "@Cached needs a body to cache; put it on the function that has one"), at: node)
         }
-        DeclarationCheck.run(function, in: surroundings, &findings)
+        DeclarationCheck.run(function, in: isMember ? surroundings : [], &findings)
         EffectsCheck.run(function, &findings)
         ParametersCheck.run(function, usesDefaultCache: attribute.map { $0.cache == nil } ?? false, &findings)
         ReturnCheck.run(function, &findings)

@@ -52,7 +52,13 @@ enum DeclarationCheck {
 
     /// Whether a surrounding type says that it is generic; an extension can only say so by its requirements.
     private static func isGeneric(_ surrounding: Syntax) -> Bool {
-        if let parent = surrounding.as(ExtensionDeclSyntax.self) { return parent.genericWhereClause != nil }
+        if let parent = surrounding.as(ExtensionDeclSyntax.self) {
+            // What is the same as one type is one kind, and Self is a matter of protocols.
+            return parent.genericWhereClause?.requirements.contains {
+                $0.requirement.as(ConformanceRequirementSyntax.self).map { $0.leftType.trimmedDescription != "Self" }
+                    ?? false
+            } ?? false
+        }
         return surrounding.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil
     }
 }

@@ -68,28 +68,34 @@ extension CacheSettings {
         return problems
     }
 
-    /// What waits for another setting to mean anything.
+    /// What waits for another setting to mean anything. Policies that are set in code may be copied and completed, so of these
+    /// only what was read from text counts.
     private var idleProblems: [String] {
         let loading = cache.loading
-        let bounds = "\(name("sync.back_pressure.changes")) or \(name("sync.back_pressure.bytes"))"
-        var idle: [(setting: String, needs: String)] = []
+        var problems: [String] = []
+        func idle(_ setting: String, needs: [String]) {
+            // Of what can't be read enough was said.
+            guard unreadable.isDisjoint(with: needs) else { return }
+            problems.append(
+                "\(name(setting)) has no effect without \(needs.map(name).joined(separator: " or ")); add it, or take this out"
+            )
+        }
         if hasDatabase, hasRedis, sync.backPressure.changes == nil, sync.backPressure.bytes == nil {
             // Another response has another timeout.
-            let isOther = isChanged("sync.back_pressure.response")
-            idle.append(("sync.back_pressure.\(isOther ? "response" : "timeout")", bounds))
+            let changed = ["response", "timeout"].map { "sync.back_pressure.\($0)" }.first(where: isChanged)
+            if let changed { idle(changed, needs: ["sync.back_pressure.changes", "sync.back_pressure.bytes"]) }
         }
-        if !hasDatabase { idle.append(("tombstone_lifetime", name("database"))) }
-        if !loading.isOnePerFile, !loading.isOnePerFleet {
-            let locks = "\(name("loading.is_one_per_file")) or \(name("loading.is_one_per_fleet"))"
-            idle.append(("loading.load_elsewhere_timeout", locks))
+        if !hasDatabase, isChanged("tombstone_lifetime") { idle("tombstone_lifetime", needs: ["database"]) }
+        if !loading.isOnePerFile, !loading.isOnePerFleet, readings["loading.load_elsewhere_timeout"] != nil {
+            idle("loading.load_elsewhere_timeout", needs: ["loading.is_one_per_file", "loading.is_one_per_fleet"])
         }
-        if loading.staleWhileRevalidate == .zero, loading.staleIfError == .zero, loading.eagerRefresh == nil {
-            let old = ["loading.stale_while_revalidate", "loading.stale_if_error", "loading.eager_refresh"].map(name)
-            idle.append(("loading.retry_pause", "\(old[0]), \(old[1]) or \(old[2])"))
+        let servesOld =
+            loading.staleWhileRevalidate > .zero || loading.staleIfError > .zero || loading.eagerRefresh != nil
+        if !servesOld, readings["loading.retry_pause"] != nil {
+            let old = ["stale_while_revalidate", "stale_if_error", "eager_refresh"]
+            idle("loading.retry_pause", needs: old.map { "loading.\($0)" })
         }
-        return idle.filter { isChanged($0.setting) }.map {
-            "\(name($0.setting)) has no effect without \($0.needs); add it, or take this out"
-        }
+        return problems
     }
 
     /// A key that nothing is sealed with, and a choice that a relay key leaves no room for.

@@ -35,6 +35,35 @@ struct ExpansionTests {
                 """)
     }
 
+    @Test(arguments: ["extension Users where Self: Sendable", "extension Page where Item == User"])
+    func `an extension for one kind, or of a protocol, shares nothing between kinds`(type: String) {
+        expect(
+            """
+            \(type) {
+                @Cached("one", namespace: "n")
+                func one() async throws -> Int { 1 }
+            }
+            """,
+            expandsTo: """
+                \(type) {
+                    func one() async throws -> Int {
+                        try await $one().value()
+                    }
+
+                    /// The entry of a call of `one`: its key; what it holds; `invalidate()`.
+                    func $one() -> CacheKit.CachedCall<Int> {
+                        CacheKit.CachedCall("one", in: "n", of: cache) {
+                            try await self.__uncached_one()
+                        }
+                    }
+
+                    private func __uncached_one() async throws -> Int {
+                        1
+                    }
+                }
+                """)
+    }
+
     @Test func `labels, names and defaults of parameters are kept, in order`() {
         expect(
             """

@@ -136,6 +136,14 @@ struct MistakeTests {
             let found = problems(.secure, base.merging(set) { $1 })
             #expect(found.count == 1 && found.name(name, needs), "\(found)")
         }
+        for (base, typo, set) in [
+            (both, "SYNC_BACK_PRESSURE_CHANGES", "SYNC_BACK_PRESSURE_RESPONSE"),
+            ([:], "LOADING_STALE_IF_ERROR", "LOADING_RETRY_PAUSE"),
+        ] {
+            let values = ["CACHEKIT_\(typo)": "100k!", "CACHEKIT_\(set)": set.hasSuffix("RESPONSE") ? "reject" : "2s"]
+            let found = problems(.secure, base.merging(values) { $1 })
+            #expect(found.count == 1 && found.name("CACHEKIT_\(typo)"), "\(found)")
+        }
         let chosen = problems(.production, ["CACHEKIT_RELAY_KEY_FILE": "/none", "CACHEKIT_ENCRYPTION": "plain"])
         #expect(chosen.name("CACHEKIT_ENCRYPTION", "CACHEKIT_RELAY_KEY_FILE"))
         var code = CacheSettings(.secure)

@@ -89,16 +89,12 @@ struct BatchLoad<Value: Sendable>: Sendable {
         return values
     }
 
-    /// What the tiers have, or memory alone where the remote refuses to say: then old values may be served.
+    /// What the tiers have, or this node alone where the remote refuses to say: then old values may be served.
     private func heldEntries() async throws(CacheError) -> ([Cache.Located?], CacheError?) {
         do {
             return (try await cache.entries(for: physical), nil)
         } catch  where error.isRefusal && loading.servesOld {
-            let now = cache.clock.now()
-            let held = physical.map(Hash128.init).map { hash -> Cache.Located? in
-                cache.memory.entry(hash, now: now, isCounted: false).map { ($0, .memory) }
-            }
-            return (held, error)
+            return (try await cache.heldEntries(for: physical), error)
         }
     }
 
@@ -281,7 +277,7 @@ struct BatchLoad<Value: Sendable>: Sendable {
     private func keep(_ writes: [Cache.Write]) async throws(CacheError) {
         do {
             try await cache.store(writes)
-        } catch  where error.isStorageTrouble || error.code == .shutdown {
+        } catch  where error.isStorageTrouble || error.isRefusal || error.code == .shutdown {
             cache.counters.storeFailures.count(writes.count)
             cache.configuration.logger.warning(
                 "loaded values were not stored", metadata: ["values": "\(writes.count)", "error": "\(error)"])

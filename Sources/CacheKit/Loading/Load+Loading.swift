@@ -115,7 +115,7 @@ extension Load {
         do {
             let write = Cache.Write(key: key, document: document, ttl: ttl, attributes: attributes, loadMark: mark)
             return try await cache.store([write])[0]
-        } catch  where error.isStorageTrouble || error.code == .shutdown {
+        } catch  where error.isStorageTrouble || error.isRefusal || error.code == .shutdown {
             cache.counters.storeFailures.count()
             cache.configuration.logger.warning(
                 "a loaded value was not stored",

@@ -7,12 +7,14 @@ final class WriteFailure: Sendable {
     static let memory: Duration = .seconds(60)
 
     private let isNoted = Atomic(false)
-    private let state = Mutex<(error: CacheError, time: Timestamp)?>(nil)
+    /// A refusal may be of one key: that it is of all takes so many in a row.
+    private static let refusals = 3
+    private let state = Mutex<(error: CacheError, time: Timestamp, count: Int)?>(nil)
 
     /// Notes an error that any write would meet, not one of the value or the key.
     func note(_ error: CacheError, at time: Timestamp) {
         guard error.failsWrites else { return }
-        state.withLock { $0 = (error, time) }
+        state.withLock { $0 = (error, time, ($0?.count ?? 0) + 1) }
         isNoted.store(true, ordering: .releasing)
     }
 
@@ -25,7 +27,8 @@ final class WriteFailure: Sendable {
 
     func error(at now: Timestamp) -> CacheError? {
         state.withLock { state in
-            state.flatMap { $0.time.advanced(by: Self.memory) > now ? $0.error : nil }
+            guard let (error, time, count) = state, time.advanced(by: Self.memory) > now else { return nil }
+            return error.code == .remoteAuthentication && count < Self.refusals ? nil : error
         }
     }
 }

@@ -96,6 +96,25 @@ extension Cache {
         return found
     }
 
+    /// The live entries that this node has of keys, while the remote says nothing of them.
+    func heldEntries(for keys: [CacheKey]) async throws(CacheError) -> [Located?] {
+        let now = clock.now()
+        var held = keys.map(Hash128.init).map { hash -> Located? in
+            let entry =
+                local == nil
+                ? memory.shard(hash).unverifiedEntry(hash, now: now) : memory.entry(hash, now: now, isCounted: false)
+            return entry.map { ($0, .memory) }
+        }
+        let missing = keys.indices.filter { held[$0] == nil }
+        guard let local, !missing.isEmpty else { return held }
+        for (index, row) in zip(missing, try await local.read(missing.map { keys[$0] })) {
+            guard let row, row.isLive(at: now) else { continue }
+            let isGone = unverified.standing(Hash128(keys[index]), row.sequence) == .gone
+            held[index] = isGone ? nil : MemoryEntry(row).map { ($0, .local) }
+        }
+        return held
+    }
+
     // MARK: Local
 
     /// What the local store alone says of a key.

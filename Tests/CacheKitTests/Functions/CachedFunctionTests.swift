@@ -84,8 +84,18 @@ struct CachedFunctionTests {
             $0.loading.isSliding = true
             $0.loading.slidingLimit = .seconds(3600)
         }
-        let function = world.cache.function("id", in: "users") { (id: Int) in id }
-        #expect(try await function(1) == 1)
+        let loads = Counter()
+        let function = world.cache.function("id", in: "users", ttl: .seconds(600)) { (id: Int) in
+            loads.add()
+            return id
+        }
+        // Nor does it slide without one: it might never be loaded again.
+        for _ in 0..<30 {
+            #expect(try await function(1) == 1)
+            #expect(await eventually { world.cache.background.count == 0 })
+            world.clock.advance(by: .seconds(240))
+        }
+        #expect(loads.value == 10)
         var loading = LoadingPolicy()
         loading.slidingLimit = .seconds(3600)
         let users = world.cache.namespace("others", of: Int.self, mode: .interop, loading: loading)

@@ -141,6 +141,50 @@ struct StaleFollowingTests {
     }
 
     @Test(arguments: isBatch)
+    func `what was loaded is given though the remote refuses to take it`(isBatch: Bool) async throws {
+        try await withWorld { world, numbers, _ in
+            world.remote.setOutage(.refused, on: .writes)
+            let loaded =
+                if isBatch {
+                    try await numbers.getOrSet(["k"]) { _ in ["k": 2] }["k"]
+                } else {
+                    try await numbers.getOrSet("k") { 2 }
+                }
+            #expect(loaded == 2)
+            #expect(world.cache.statistics().storeFailures == 1)
+        }
+    }
+
+    @Test(arguments: [Setting.remoteOnly, .allTiers], isBatch)
+    func `what is alive and what is past its life are served together by a remote that refuses`(
+        setting: Setting, isBatch: Bool
+    ) async throws {
+        let world = try await World(setting)
+        world.remote.setFollowing(.active)
+        var loading = LoadingPolicy()
+        loading.staleIfError = .seconds(60)
+        let numbers = world.cache.namespace("n", of: Int.self, ttl: .seconds(10), loading: loading)
+        try await world.cache.running(drain: .zero) {
+            try #require(await eventually { world.remote.tell(.keys([])) })
+            try await numbers.set(1, for: "k")
+            try await numbers.set(2, for: "l", ttl: .seconds(100))
+            _ = await world.cache.push(deadline: .seconds(5))
+            world.clock.advance(by: .seconds(10))
+            world.remote.tell(.everything)
+            world.remote.setOutage(.refused)
+            var found: [String: Int] = [:]
+            if isBatch {
+                found = try await numbers.getOrSet(["k", "l"]) { _ in throw CacheError(.invalidArgument, "no") }
+            } else {
+                for key in ["k", "l"] {
+                    found[key] = try await numbers.getOrSet(key) { throw CacheError(.invalidArgument, "no") }
+                }
+            }
+            #expect(found == ["k": 1, "l": 2])
+        }
+    }
+
+    @Test(arguments: isBatch)
     func `a remote that refuses after a gap keeps nobody from what is served past its life`(isBatch: Bool) async throws
     {
         try await withWorld { world, numbers, key in
