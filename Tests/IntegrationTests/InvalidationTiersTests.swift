@@ -200,6 +200,8 @@ struct InvalidationTiersTests {
     func `what is held is served while Redis is away, and asked for when it is back`(_ tiers: Tiers) async throws {
         try await withWorld(tiers) { world in
             try await world.put(5, "a")
+            // What is told of this write would take away what was read since.
+            try await world.fence()
             try await Self.eventually("holding") {
                 _ = try await world.numbers.get("a")
                 return try world.isHeld("a")
