@@ -1,5 +1,6 @@
 import CacheKitCore
 import CacheKitRedis
+import CacheKitSync
 
 extension CacheSettings {
     /// A file, over a preset that code or the file itself names.
@@ -62,11 +63,32 @@ extension CacheSettings {
         self.init(found ?? .production)
         isPresetKnown = found != nil && isKnown
         self.mistakes = mistakes
+        postponed = []
         if let file { apply(file) }
         if let environment { apply(environment, passingOver: others) }
+        settle()
+    }
+
+    /// Applies what was put off: what it means, another setting says, and that one may come from a later layer.
+    private mutating func settle() {
+        let waiting = postponed ?? []
+        postponed = nil
+        for (setting, text, place) in waiting {
+            // The environment goes over the file, also where it leaves no room for a part of that.
+            if case .file = place, case .environment? = readings["sync.back_pressure.response"]?.place,
+                sync.backPressure.response == .reject
+            {
+                continue
+            }
+            apply(setting, text, from: place)
+        }
     }
 
     mutating func apply(_ setting: Setting, _ text: String, from place: Reading.Place) {
+        if postponed != nil, setting.name == "sync.back_pressure.timeout" {
+            postponed?.append((setting, text, place))
+            return
+        }
         if let problem = setting.write(&self, text) {
             mistakes.append("\(Self.label(setting, place)) \(problem)")
             unreadable.insert(setting.name)

@@ -45,6 +45,8 @@ public struct CacheSettings: Sendable {
     var readings: [String: Reading] = [:]
     /// Settings that were given and could not be read: nothing more is said of their absence.
     var unreadable: Set<String> = []
+    /// What is applied once every layer has said its part; `nil` after that.
+    var postponed: [(setting: Setting, text: String, place: Reading.Place)]?
     /// What was wrong with what was read.
     var mistakes: [String] = []
     /// The environment that was read; `nil` before.

@@ -37,6 +37,26 @@ struct LayerTests {
         #expect(sources["memory.shards"] == "preset")
     }
 
+    @Test func `what a write meets may come from one layer, and how long it waits from another`() throws {
+        let database = ["CACHEKIT_DATABASE": folder.path + "/cache.db", "CACHEKIT_MASTER_KEY": masterKeyHex]
+        let timeout = try folder.write("timeout.json", #"{"sync": {"back_pressure": {"timeout": "3s"}}}"#)
+        let response = "CACHEKIT_SYNC_BACK_PRESSURE_RESPONSE"
+        // The preset refuses at once.
+        let block = CacheSettings.environment(
+            .offline, file: timeout, variables: database.merging([response: "block"]) { $1 })
+        #expect(block.mistakes.isEmpty)
+        #expect(block.sync.backPressure.response == .block(timeout: .seconds(3)))
+        #expect(CacheSettings.environment(.offline, file: timeout, variables: database).mistakes.count == 1)
+        let both = try folder.write(
+            "both.json", #"{"sync": {"back_pressure": {"response": "block", "timeout": "3s"}}}"#)
+        let reject = CacheSettings.environment(.production, file: both, variables: [response: "reject"])
+        #expect(reject.mistakes.isEmpty)
+        #expect(reject.sync.backPressure.response == .reject)
+        let longer = CacheSettings.environment(
+            .production, file: both, variables: ["CACHEKIT_SYNC_BACK_PRESSURE_TIMEOUT": "9s"])
+        #expect(longer.sync.backPressure.response == .block(timeout: .seconds(9)))
+    }
+
     @Test func `an empty variable is as good as none`() {
         let settings = CacheSettings.environment(
             .minimal, variables: ["CACHEKIT_DATABASE": "", "CACHEKIT_TENANT": "", "CACHEKIT_UNKNOWN": ""])
