@@ -37,7 +37,7 @@ extension CacheError {
     fileprivate var failsWrites: Bool {
         switch code {
         case .damagedStore, .remoteAuthentication: true
-        case .storeBusy: false
+        case .storeBusy, .notApplied: false
         default: isStorageTrouble
         }
     }

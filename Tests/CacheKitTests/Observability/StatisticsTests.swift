@@ -199,6 +199,11 @@ struct HealthTests {
         #expect(await world.cache.health().verdict == .healthy)
         #expect(await code { try await numbers.set(2, for: "k", ttl: .zero) } == .invalidArgument)
         #expect(await world.cache.health().verdict == .healthy)
+        // Nor does one of which the remote has something newer.
+        world.local.setOutage(CacheError(.notApplied, "something newer"))
+        #expect(await code { try await numbers.set(2, for: "k") } == .notApplied)
+        world.local.setOutage(nil)
+        #expect(await world.cache.health().verdict == .healthy)
         world.local.setOutage(.diskFull, on: .writes)
         #expect(await code { try await numbers.set(2, for: "k") } == .diskFull)
         world.clock.advance(by: .seconds(61))
