@@ -9,6 +9,19 @@ import Testing
 struct OvertakenLoadTests {
     private struct Failure: Error, Equatable {}
 
+    /// A load of "k" whose loader has begun, and gives 1 when the gate is opened.
+    private func begunLoad(_ numbers: Namespace<Int>) async -> (Gate, Task<Int, any Error>) {
+        let gate = Gate()
+        let load = Task {
+            try await numbers.getOrSet("k") {
+                await gate.wait()
+                return 1
+            }
+        }
+        #expect(await eventually { gate.waiterCount == 1 })
+        return (gate, load)
+    }
+
     @Test(arguments: [Setting.memoryOnly, .localOnly, .remoteOnly, .allTiers], [false, true])
     func `what is written while a load runs stands, and who asks after it is given that or loads anew`(
         setting: Setting, deletes: Bool
@@ -43,14 +56,7 @@ struct OvertakenLoadTests {
     func `what was loading when a namespace without stamps was removed is not stored`(setting: Setting) async throws {
         let world = try await World(setting)
         let numbers = world.namespace("n", of: Int.self)
-        let gate = Gate()
-        let load = Task {
-            try await numbers.getOrSet("k") {
-                await gate.wait()
-                return 1
-            }
-        }
-        #expect(await eventually { gate.waiterCount == 1 })
+        let (gate, load) = await begunLoad(numbers)
         try await numbers.removeAll()
         // Nor is who asks now given what it gives.
         #expect(try await numbers.getOrSet("l") { 2 } == 2)
@@ -95,14 +101,7 @@ struct OvertakenLoadTests {
     @Test func `a write that failed after it was stored is not overwritten by a load that began before`() async throws {
         let world = try await World(.remoteOnly)
         let numbers = world.namespace("n", of: Int.self)
-        let gate = Gate()
-        let load = Task {
-            try await numbers.getOrSet("k") {
-                await gate.wait()
-                return 1
-            }
-        }
-        #expect(await eventually { gate.waiterCount == 1 })
+        let (gate, load) = await begunLoad(numbers)
         world.remote.failNext(.replyLost, on: .writes)
         #expect(await code { try await numbers.set(2, for: "k") } == .mayHaveBeenApplied)
         gate.open()
@@ -119,14 +118,7 @@ struct OvertakenLoadTests {
             key: try numbers.key("k"), value: nil, form: .plain, mode: .native, expiresAt: world.clock.now())
         _ = try await world.local.resolve([Resolution(sequence: lost.sequence, winner: winner, loss: .foreign)])
         try world.forget("n:k")
-        let gate = Gate()
-        let load = Task {
-            try await numbers.getOrSet("k") {
-                await gate.wait()
-                return 1
-            }
-        }
-        #expect(await eventually { gate.waiterCount == 1 })
+        let (gate, load) = await begunLoad(numbers)
         _ = try await world.cache.settleConflicts([lost.sequence], keeping: .local(overwritesLocal: false))
         gate.open()
         #expect(try await load.value == 1)
@@ -136,14 +128,7 @@ struct OvertakenLoadTests {
     @Test func `an overtaken load does not say that writing works again`() async throws {
         let world = try await World(.localOnly)
         let numbers = world.namespace("n", of: Int.self)
-        let gate = Gate()
-        let load = Task {
-            try await numbers.getOrSet("k") {
-                await gate.wait()
-                return 1
-            }
-        }
-        #expect(await eventually { gate.waiterCount == 1 })
+        let (gate, load) = await begunLoad(numbers)
         try await numbers.set(2, for: "k")
         world.local.failNext(.diskFull, on: .writes)
         #expect(await code { try await numbers.set(1, for: "l") } == .diskFull)
